@@ -92,6 +92,7 @@ async def endpoints_at(database: Database, settings: Settings, addresses: Sequen
             id_, now = new_id(), datetime.now(UTC)
             endpoint = await webhooks.add(
                 session,
+                given_by=None,
                 endpoint_id=id_,
                 clinic_id=clinic.id,
                 url=url,

@@ -245,12 +245,12 @@ def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer], line
 
     async def providers(session: AsyncSession) -> None:
         found = [account.id for account in await people.list_providers(session, clinic_id)]
-        await load.loads_of(session, found)
+        await load.loads_of(session, found, viewers[Role.DISPATCHER])
         await absences.presence_of(session, found, on=day_of(datetime.now(UTC)), soon=timedelta(days=30))
 
     found: dict[str, Query] = {
         "providers of a clinic, with load and absences": providers,
-        "the pool of a clinic": lambda session: load.pools_waiting(session, [clinic_id]),
+        "the pool of a clinic": lambda session: load.pools_waiting(session, [clinic_id], viewers[Role.DISPATCHER]),
     }
     for role, viewer in viewers.items():
         found[f"{role}: count to do"] = _counting(viewer)

@@ -5,7 +5,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Uuid, case, cast, exists, func, insert, not_, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -253,12 +268,16 @@ class Counts(NamedTuple):
     signed: int | None
 
 
-async def counts_of(session: AsyncSession, review_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Counts]:
-    """How far each of these reviews is."""
+async def counts_of(
+    session: AsyncSession, review_ids: Collection[uuid.UUID], without: Collection[uuid.UUID] = ()
+) -> dict[uuid.UUID, Counts]:
+    """How far each of these reviews is; findings `without` those about some requests, verdicts of all."""
     of = AccessReview.id
-    findings = select(func.count()).select_from(AccessFinding).where(AccessFinding.review_id == of)
+    counted = and_(AccessFinding.review_id == of, _is_not_about(without))
+    findings = select(func.count()).select_from(AccessFinding).where(counted)
     said = AccessVerdict.review_id == of
-    settled = select(func.count(AccessVerdict.finding_id.distinct())).where(said)
+    has_verdict = exists().where(AccessVerdict.finding_id == AccessFinding.id)
+    settled = select(func.count()).select_from(AccessFinding).where(counted, has_verdict)
     verdicts = select(func.count()).select_from(AccessVerdict).where(said)
     signed = select(func.max(AccessSignOff.verdicts)).where(AccessSignOff.review_id == of)
     columns = [one.scalar_subquery() for one in (findings, settled, verdicts, signed)]
@@ -274,9 +293,13 @@ async def findings_of(
     only_open: bool = False,
     after: uuid.UUID | None = None,
     limit: int | None = None,
+    without: Collection[uuid.UUID] = (),
 ) -> Sequence[AccessFinding]:
-    """The findings of a review, the gravest first: of one rule, or only those without a verdict; those after one of them."""
-    query = select(AccessFinding).where(AccessFinding.review_id == review_id).order_by(*_PLACE).limit(limit)
+    """The findings of a review, the gravest first: of one rule, or only those without a verdict; those after one of them;
+    `without` those about some requests.
+    """
+    query = select(AccessFinding).where(AccessFinding.review_id == review_id, _is_not_about(without))
+    query = query.order_by(*_PLACE).limit(limit)
     if rule is not None:
         query = query.where(AccessFinding.rule == rule)
     if only_open:
@@ -288,17 +311,28 @@ async def findings_of(
     return (await session.scalars(query)).all()
 
 
-async def rules_of(session: AsyncSession, review_id: uuid.UUID) -> dict[Rule, int]:
-    """How many findings there are by each rule."""
-    query = select(AccessFinding.rule, func.count()).where(AccessFinding.review_id == review_id)
+async def rules_of(session: AsyncSession, review_id: uuid.UUID, without: Collection[uuid.UUID] = ()) -> dict[Rule, int]:
+    """How many findings there are by each rule, `without` those about some requests."""
+    query = select(AccessFinding.rule, func.count()).where(AccessFinding.review_id == review_id, _is_not_about(without))
     return {Rule(rule): number for rule, number in await session.execute(query.group_by(AccessFinding.rule))}
 
 
-async def to_follow_up(session: AsyncSession, clinic_id: uuid.UUID) -> dict[uuid.UUID, int]:
-    """By review of the clinic, how many findings are still to be followed up, by their last verdict."""
+def _is_not_about(request_ids: Collection[uuid.UUID]) -> ColumnElement[bool]:
+    return or_(AccessFinding.request_id.is_(None), AccessFinding.request_id.not_in(request_ids))
+
+
+async def to_follow_up(
+    session: AsyncSession, clinic_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> dict[uuid.UUID, int]:
+    """By review of the clinic, how many findings are still to be followed up, by their last verdict; `without` those about some
+    requests.
+    """
     last = _last_verdicts().where(AccessReview.clinic_id == clinic_id).subquery()
     query = (
-        select(last.c.review_id, func.count()).where(last.c.verdict == Verdict.TO_FOLLOW_UP).group_by(last.c.review_id)
+        select(last.c.review_id, func.count())
+        .join(AccessFinding, AccessFinding.id == last.c.finding_id)
+        .where(last.c.verdict == Verdict.TO_FOLLOW_UP, _is_not_about(without))
+        .group_by(last.c.review_id)
     )
     return {review_id: number for review_id, number in await session.execute(query)}  # noqa: C416
 
@@ -381,11 +415,17 @@ async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) 
     return {id_: number for id_, number in await session.execute(query)}  # noqa: C416
 
 
-async def waiting_since(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[AccessReview]:
-    """The clinic's reviews that are not signed off as they are now, the oldest first."""
+async def waiting_since(
+    session: AsyncSession, clinic_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Sequence[AccessReview]:
+    """The clinic's reviews that are not signed off as they are now, or have a finding of which nothing was said, `without` those
+    about some requests; the oldest first.
+    """
     of = AccessReview.id
     verdicts = select(func.count()).select_from(AccessVerdict).where(AccessVerdict.review_id == of)
     signed = select(func.max(AccessSignOff.verdicts)).where(AccessSignOff.review_id == of)
     differ = signed.scalar_subquery().is_distinct_from(verdicts.scalar_subquery())
-    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, differ)
+    is_said = exists().where(AccessVerdict.finding_id == AccessFinding.id)
+    is_left = exists().where(AccessFinding.review_id == of, _is_not_about(without), ~is_said)
+    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, or_(differ, is_left))
     return (await session.scalars(query.order_by(AccessReview.month))).all()

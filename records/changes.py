@@ -36,9 +36,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.changes import ChangeKind
 from domain.model import DISCREET
 from domain.requests import EventName, Role
+from records.destruction import were_shut_to
 from records.errors import BadCursorError, CursorExpiredError
 from records.models import ChangeLog, RequestChange, RequestParty, RequestRecord
-from records.visibility import Access, Viewer, access_of
+from records.visibility import Access, Viewer, access_of, shut_to
 
 MOST_ROWS = 2_000
 """So many rows are looked through at once, also where few of them are for the reader."""
@@ -147,7 +148,12 @@ async def read(
     if len(shown) < len(rows):
         last = shown[-1].RequestChange
         end, more = _Place(place.epoch, last.horizon, last.id), True
-    items = [Told.of(row.RequestChange, row.RequestChange.request_id, row.number, row.access) for row in shown]
+    were_shut = await were_shut_to(session, viewer, _have_left(shown))
+    items = [
+        Told.of(row.RequestChange, row.RequestChange.request_id, row.number, row.access)
+        for row in shown
+        if row.RequestChange.account_id is not None or row.RequestChange.request_id not in were_shut
+    ]
     return ChangesPage(items, end.written(), more)
 
 
@@ -204,7 +210,8 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
     is_own = RequestChange.account_id == viewer.account_id
     has_left: ColumnElement[bool] = false()  # or it was destroyed, and no row says any more whom it concerned
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
-        has_left = RequestChange.left_clinic_id == viewer.clinic_id
+        is_shut = RequestChange.request_id.in_(shut_to(viewer))
+        has_left = and_(RequestChange.left_clinic_id == viewer.clinic_id, ~is_shut)
     access = access_of(viewer)
     query = (
         select(RequestChange, RequestRecord.number, access.label("access"))
@@ -215,6 +222,11 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
         .limit(limit)
     )
     return cast(Sequence[Row[Any]], (await session.execute(query)).all())
+
+
+def _have_left(rows: Sequence[Row[Any]]) -> list[uuid.UUID]:
+    """What is gone: of what was destroyed its tombstone says to whom it was shut."""
+    return [row.RequestChange.request_id for row in rows if row.RequestChange.left_clinic_id and row.number is None]
 
 
 def _concerns(viewer: Viewer, request_id: Any) -> ColumnElement[bool]:

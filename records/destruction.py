@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, delete, func, or_, select, text, update
+from sqlalchemy import ARRAY, Select, Uuid, any_, delete, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.requests import Role
 from domain.retention import RetentionPolicy
-from records import access_reviews, data_keys, partners, uploads
+from records import access_reviews, data_keys, partners, restrictions, uploads
 from records.models import (
     Attachment,
     Base,
@@ -48,6 +49,7 @@ from records.models import (
     WebhookDelivery,
     WebhookMessage,
 )
+from records.visibility import Viewer
 
 OF_REQUEST: Sequence[type[Base]] = (
     *(WebhookAttempt, WebhookDelivery, WebhookMessage, Notice),
@@ -141,6 +143,7 @@ async def destroy(
             "rows": await _counts(session, row.id),
             "kept_until": str(kept_until),
             "policy": policy.model_dump(),
+            **await _shut_out_of(session, row),
         },
         document_ids=[id_ for id_, _ in documents],
         document_digests=[digest for _, digest in documents],
@@ -161,14 +164,55 @@ async def destroy(
     return tombstone
 
 
+async def _shut_out_of(session: AsyncSession, row: RequestRecord) -> Json:
+    """To whom it was shut until then, and who wrote it all the same: those must not learn by its end that it was there."""
+    shut = [
+        {"account_id": str(one.account_id)}
+        if one.account_id
+        else {"clinic_id": str(one.clinic_id), "role": str(one.role)}
+        for one in await restrictions.holding(session, row.id)
+    ]
+    return {"shut_to": shut, "requester_id": str(row.requester_id)} if shut else {}
+
+
+async def were_shut_to(session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Of these requests, those that are destroyed and were shut to who looks, until they were."""
+    if not request_ids:
+        return set()
+    query = select(DestroyedRequest).where(
+        DestroyedRequest.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))),
+        DestroyedRequest.destroyed.has_key("shut_to"),
+    )
+    restricted = (await session.scalars(query)).all()
+    viewers = [viewer]
+    if restricted and viewer.system_id is not None:
+        viewers += [
+            Viewer(one.id, one.clinic_id, frozenset(map(Role, one.roles)))
+            for one in await restrictions.keepers_of(session, viewer.system_id)
+        ]
+    return {one.request_id for one in restricted if any(_was_shut_to(looks, one.destroyed) for looks in viewers)}
+
+
+def _was_shut_to(viewer: Viewer, destroyed: Json) -> bool:
+    if destroyed.get("requester_id") == str(viewer.account_id):
+        return False
+    whom = [{"account_id": str(viewer.account_id)}]
+    whom += [{"clinic_id": str(viewer.clinic_id), "role": role.value} for role in viewer.roles]
+    return any(one in whom for one in destroyed["shut_to"])
+
+
 def folders_of(tombstone: DestroyedRequest) -> list[str]:
     """Where files of the request may lie in the document store, whoever names them."""
     apart = [folder_of(owner) for owner in tombstone.key_owners for folder_of in KEYS_OF_THEIR_OWN.values()]
     return [*(f"{kind}/{tombstone.request_id}" for kind in ("attachments", "documents", "journals")), *apart]
 
 
-async def find_destroyed(session: AsyncSession, request_id: uuid.UUID) -> DestroyedRequest | None:
-    """What is left of the request, if it was destroyed."""
+async def find_destroyed(
+    session: AsyncSession, request_id: uuid.UUID, *, but: Viewer | None = None
+) -> DestroyedRequest | None:
+    """What is left of the request, if it was destroyed; nothing where it was shut to that viewer."""
+    if but is not None and await were_shut_to(session, but, [request_id]):
+        return None
     return await session.get(DestroyedRequest, request_id)
 
 

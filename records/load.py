@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Status
 from records.models import RequestRecord
+from records.visibility import Viewer, shut_to
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,10 @@ class Load:
     overdue: int = 0
 
 
-async def loads_of(session: AsyncSession, provider_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Load]:
-    """The load of each of these providers; those who hold nothing are left out."""
+async def loads_of(
+    session: AsyncSession, provider_ids: Collection[uuid.UUID], viewer: Viewer | None
+) -> dict[uuid.UUID, Load]:
+    """The load of each of these providers, without what is shut to the viewer; those who hold nothing are left out."""
     waiting = RequestRecord.status == Status.AWAITING_ACCEPTANCE
     in_progress = RequestRecord.status == Status.ACCEPTED
     query = (
@@ -35,20 +38,26 @@ async def loads_of(session: AsyncSession, provider_ids: Collection[uuid.UUID]) -
             RequestRecord.holder_id.in_(provider_ids),
             RequestRecord.holder_kind == HolderKind.PROVIDER,
             waiting | in_progress,
+            _is_open_to(viewer),
         )
         .group_by(RequestRecord.holder_id)
     )
     return {id_: Load(*counts) for id_, *counts in await session.execute(query) if id_ is not None}
 
 
-async def pools_waiting(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """How many requests wait in the pool of each of these clinics; those with none are left out."""
+async def pools_waiting(
+    session: AsyncSession, clinic_ids: Collection[uuid.UUID], viewer: Viewer
+) -> dict[uuid.UUID, int]:
+    """How many requests wait in the pool of each of these clinics, without what is shut to the viewer; those with none are left
+    out.
+    """
     query = (
         select(RequestRecord.holder_clinic_id, func.count())
         .where(
             RequestRecord.holder_clinic_id.in_(clinic_ids),
             RequestRecord.holder_kind == HolderKind.POOL,
             RequestRecord.status == Status.AWAITING_ACCEPTANCE,
+            _is_open_to(viewer),
         )
         .group_by(RequestRecord.holder_clinic_id)
     )
@@ -66,3 +75,7 @@ async def held_by(
         RequestRecord.id.not_in(but),
     )
     return list(await session.scalars(query.order_by(RequestRecord.due_at.nulls_last(), RequestRecord.id).limit(limit)))
+
+
+def _is_open_to(viewer: Viewer | None) -> ColumnElement[bool]:
+    return true() if viewer is None else RequestRecord.id.not_in(shut_to(viewer))

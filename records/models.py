@@ -198,7 +198,8 @@ class ServiceAccount(Base):
 class ServiceSecret(Base):
     """A secret by which a clinic's system calls, known only by its SHA-256; `ending` are its last characters.
 
-    It ends with its account, and at `ends_at` where it was replaced or revoked.
+    It ends with its account, and at `ends_at` where it was replaced or revoked. `given_by` is who was given it (None on the
+    command line).
     """
 
     __tablename__ = "service_secrets"
@@ -210,10 +211,13 @@ class ServiceSecret(Base):
     created_at: Mapped[datetime]
     ends_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    given_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
 
 
 class ServiceKey(Base):
-    """The public half of a key by which a clinic's system signs who it is (a JWK); `kid` is the system's own name for it."""
+    """The public half of a key by which a clinic's system signs who it is (a JWK); `kid` is the system's own name for it, and
+    `given_by` who said it (None on the command line).
+    """
 
     __tablename__ = "service_keys"
 
@@ -225,6 +229,7 @@ class ServiceKey(Base):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    given_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
 
     __table_args__ = (UniqueConstraint("account_id", "kid"),)
 
@@ -1518,7 +1523,7 @@ class WebhookEndpoint(Base):
     rotation, signs beside the newer until `older_ends_at`.
 
     `verified_at` is when somebody there last answered a challenge; `paused_until` when it wants to hear again; `failing_since`
-    since when every call has failed.
+    since when every call has failed. `given_by` is who said its present address (None on the command line).
 
     One of a service account is that account's `Subscription`: its `types` are the topic, what is sealed are the headers.
     """
@@ -1541,6 +1546,7 @@ class WebhookEndpoint(Base):
     paused_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(server_default="1")
+    given_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
 
     __table_args__ = (
         Index("uq_webhook_endpoints_clinic_id_url", "clinic_id", "url", unique=True, postgresql_where=_OF_A_CLINIC),

@@ -443,21 +443,32 @@ async def plan_stuck_notices(session: AsyncSession, row: RequestRecord) -> list[
 # What reached nobody
 
 
-async def list_undeliverable(session: AsyncSession, clinic_id: uuid.UUID | None = None) -> list[Notice]:
-    """Notices that reached nobody, newest first, at most 500: to people of that clinic, or about requests that it dispatches."""
-    query = _concerning(clinic_id).where(_IS_UNDELIVERABLE)
+async def list_undeliverable(
+    session: AsyncSession, clinic_id: uuid.UUID | None = None, *, without: Collection[uuid.UUID] = ()
+) -> list[Notice]:
+    """Notices that reached nobody, newest first, at most 500: to people of that clinic, or about requests that it dispatches;
+    `without` those about some requests.
+    """
+    query = _concerning(clinic_id).where(_IS_UNDELIVERABLE, Notice.request_id.not_in(without))
     return list(await session.scalars(query.order_by(Notice.created_at.desc(), Notice.id).limit(LONGEST_LIST)))
 
 
 async def queue_again(
-    session: AsyncSession, notice_id: uuid.UUID, now: datetime, clinic_id: uuid.UUID | None = None
+    session: AsyncSession,
+    notice_id: uuid.UUID,
+    now: datetime,
+    clinic_id: uuid.UUID | None = None,
+    *,
+    without: Collection[uuid.UUID] = (),
 ) -> tuple[Notice | None, bool]:
     """Let a notice that reached nobody wait to be sent again, to its person's present address.
 
-    Gives it, or None when that clinic has no such notice, and whether it is queued anew: one that is on its way or sent, or to
-    a person who has left, stays as it is. The row is locked until the end of the transaction.
+    Gives it, or None when that clinic has no such notice or it is about a request that is left out, and whether it is queued
+    anew: one that is on its way or sent, or to a person who has left, stays as it is. The row is locked until the end of the
+    transaction.
     """
-    notice = await session.scalar(_concerning(clinic_id).where(Notice.id == notice_id).with_for_update(of=Notice))
+    query = _concerning(clinic_id).where(Notice.id == notice_id, Notice.request_id.not_in(without))
+    notice = await session.scalar(query.with_for_update(of=Notice))
     if notice is None or notice.status not in UNDELIVERABLE:
         return notice, False
     account = await session.get_one(Account, notice.account_id)
@@ -494,23 +505,24 @@ class Waiting:
     since: datetime
 
 
-async def waiting_by_code(session: AsyncSession) -> list[Waiting]:
-    """What waits for the mail server, by the reason, the longest wait first."""
+async def waiting_by_code(session: AsyncSession, *, without: Collection[uuid.UUID] = ()) -> list[Waiting]:
+    """What waits for the mail server, by the reason, the longest wait first; `without` what is about some requests."""
     oldest = func.min(Notice.send_at)
     query = (
         select(Notice.last_error, func.count(), oldest)
-        .where(_IS_QUEUED, Notice.told_with.is_(None))
+        .where(_IS_QUEUED, Notice.told_with.is_(None), Notice.request_id.not_in(without))
         .group_by(Notice.last_error)
         .order_by(oldest)
     )
     return [Waiting(code, count, since) for code, count, since in await session.execute(query)]
 
 
-async def count_unsent(session: AsyncSession) -> dict[NoticeStatus, int]:
-    """How many notices there are in each status but those that are settled well."""
+async def count_unsent(session: AsyncSession, *, without: Collection[uuid.UUID] = ()) -> dict[NoticeStatus, int]:
+    """How many notices there are in each status but those that are settled well; `without` those about some requests."""
     counts = dict.fromkeys((NoticeStatus.QUEUED, NoticeStatus.GROUPED, *UNDELIVERABLE), 0)
     for condition in (_IS_QUEUED, _IS_GROUPED, _IS_UNDELIVERABLE):
-        query = select(Notice.status, func.count()).where(condition).group_by(Notice.status)
+        counted = condition, Notice.request_id.not_in(without)
+        query = select(Notice.status, func.count()).where(*counted).group_by(Notice.status)
         for status, count in await session.execute(query):
             counts[status] = count
     return counts

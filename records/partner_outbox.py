@@ -132,12 +132,13 @@ async def list_messages(
     state: MessageState | None,
     before: uuid.UUID | None,
     limit: int,
+    without: Collection[uuid.UUID] = (),
 ) -> list[Listed]:
-    """The newest first; those before another one, where that is named."""
+    """The newest first; those before another one, where that is named; `without` those about some requests."""
     query = (
         select(ToldMessage, RequestRecord.number)
         .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
-        .where(ToldMessage.partner_id == partner_id)
+        .where(ToldMessage.partner_id == partner_id, ToldMessage.request_id.not_in(without))
     )
     if state is not None:
         query = query.where(ToldMessage.state == state)
@@ -147,12 +148,14 @@ async def list_messages(
     return [Listed(message, number) for message, number in found]
 
 
-async def load_message(session: AsyncSession, partner_id: uuid.UUID, id_: uuid.UUID) -> Listed | None:
-    """One of a partner."""
+async def load_message(
+    session: AsyncSession, partner_id: uuid.UUID, id_: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Listed | None:
+    """One of a partner, unless it is about a request that is left out."""
     query = (
         select(ToldMessage, RequestRecord.number)
         .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
-        .where(ToldMessage.partner_id == partner_id, ToldMessage.id == id_)
+        .where(ToldMessage.partner_id == partner_id, ToldMessage.id == id_, ToldMessage.request_id.not_in(without))
         .execution_options(populate_existing=True)
     )
     row = (await session.execute(query)).one_or_none()
@@ -209,11 +212,14 @@ async def waiting(session: AsyncSession, now: datetime) -> tuple[int, datetime |
 
 
 async def count_by_state(
-    session: AsyncSession, partner_id: uuid.UUID, states: Collection[MessageState]
+    session: AsyncSession,
+    partner_id: uuid.UUID,
+    states: Collection[MessageState],
+    without: Collection[uuid.UUID] = (),
 ) -> dict[MessageState, int]:
-    """How many messages of a partner there are in each of these states."""
+    """How many messages of a partner there are in each of these states, `without` those about some requests."""
     query = select(ToldMessage.state, func.count()).where(
-        ToldMessage.partner_id == partner_id, ToldMessage.state.in_(states)
+        ToldMessage.partner_id == partner_id, ToldMessage.state.in_(states), ToldMessage.request_id.not_in(without)
     )
     found = {row[0]: row[1] for row in await session.execute(query.group_by(ToldMessage.state))}
     return {state: found.get(state, 0) for state in states}

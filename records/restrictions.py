@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     ColumnExpressionArgument,
     Exists,
@@ -19,9 +20,12 @@ from sqlalchemy import (
     bindparam,
     exists,
     false,
+    func,
+    literal,
     or_,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -37,6 +41,9 @@ from records.models import (
     RequestRecord,
     RequestRestriction,
     RestrictionEnd,
+    ServiceKey,
+    ServiceSecret,
+    WebhookEndpoint,
 )
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 from records.straight import Straight
@@ -46,13 +53,31 @@ Looking = tuple[uuid.UUID, uuid.UUID, frozenset[Role]]
 
 
 def shut_to(
-    account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], had_roles: frozenset[Role] | None = None
+    account_id: uuid.UUID,
+    clinic_id: uuid.UUID,
+    roles: frozenset[Role],
+    had_roles: frozenset[Role] | None = None,
+    *,
+    system_id: uuid.UUID | None = None,
 ) -> Select[uuid.UUID]:
     """The ids of the requests that are shut to who looks in these roles. They are few, and looked up once by who asks of many.
 
     Whatever else the account is counts as well: who looks in fewer roles than they have, as a system does for them, sees no more.
     With `had_roles`, as it was while the account had these.
+    Where a clinic's system looks (`system_id`), what is shut to those who can come in as that system is shut to it, whoever wrote
+    it: they would read on through it.
     """
+    return _both(_shut_to(account_id, clinic_id, roles, had_roles), _shut_to_keepers(system_id))
+
+
+def _both(ours: Select[uuid.UUID], of_keepers: Select[uuid.UUID] | None) -> Select[uuid.UUID]:
+    """Two selects, each with an index of its own."""
+    return ours if of_keepers is None else select(union_all(ours, of_keepers).subquery().c.request_id)
+
+
+def _shut_to(
+    account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], had_roles: frozenset[Role] | None = None
+) -> Select[uuid.UUID]:
     somebody = aliased(Account)
     has_role: ColumnElement[bool] = exists().where(
         somebody.id == account_id, RequestRestriction.role == any_(somebody.roles)
@@ -66,11 +91,61 @@ def shut_to(
     return select(RequestRestriction.request_id).where(theirs, _holds(), ~wrote_it)
 
 
+def _shut_to_keepers(system_id: uuid.UUID | None) -> Select[uuid.UUID] | None:
+    if system_id is None:
+        return None
+    kept = _kept().where(_GIVEN.c.kept_id == system_id)
+    return kept.with_only_columns(RequestRestriction.request_id)
+
+
+_LIVES = or_(ServiceSecret.ends_at.is_(None), ServiceSecret.ends_at > func.now())
+_GIVEN = union_all(
+    select(ServiceSecret.account_id.label("kept_id"), ServiceSecret.given_by).where(_LIVES),
+    select(ServiceKey.account_id, ServiceKey.given_by).where(ServiceKey.ended_at.is_(None)),
+    select(WebhookEndpoint.id, WebhookEndpoint.given_by).where(WebhookEndpoint.account_id.is_(None)),
+).subquery("given")
+"""Who can come in as a system, or hears what a webhook is told: they were given a secret of it that lives, said a key by which it
+signs, or where the webhook is.
+"""
+
+
+def _kept() -> Select[uuid.UUID, uuid.UUID]:
+    """The requests that are shut to a keeper, by name or by role, each with the system's account, or with the webhook."""
+    theirs = or_(
+        RequestRestriction.account_id == Account.id,
+        and_(RequestRestriction.clinic_id == Account.clinic_id, RequestRestriction.role == any_(Account.roles)),
+    )
+    asked = aliased(RequestRecord)
+    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == Account.id)
+    return (
+        select(RequestRestriction.request_id, _GIVEN.c.kept_id)
+        .join(Account, theirs)
+        .join(_GIVEN, _GIVEN.c.given_by == Account.id)
+        .where(_holds(), ~wrote_it)
+    )
+
+
+async def keepers_of(session: AsyncSession, system_id: uuid.UUID) -> Sequence[Account]:
+    """Who can come in as that system."""
+    given = select(_GIVEN.c.given_by).where(_GIVEN.c.kept_id == system_id)
+    return (await session.scalars(select(Account).where(Account.id.in_(given)))).all()
+
+
 async def is_shut_to(
-    session: AsyncSession, account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], request_id: uuid.UUID
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    clinic_id: uuid.UUID,
+    roles: frozenset[Role],
+    request_id: uuid.UUID,
+    system_id: uuid.UUID | None = None,
 ) -> bool:
     """Whether this request is shut to who looks."""
-    query = shut_to(account_id, clinic_id, roles).where(RequestRestriction.request_id == request_id)
+    is_it = RequestRestriction.request_id == request_id
+    of_keepers = _shut_to_keepers(system_id)
+    query = _both(
+        _shut_to(account_id, clinic_id, roles).where(is_it),
+        None if of_keepers is None else of_keepers.where(is_it),
+    )
     return await session.scalar(query.limit(1)) is not None
 
 
@@ -165,22 +240,37 @@ async def is_shut_to_holder(session: AsyncSession, request_id: uuid.UUID, holder
     return False
 
 
-async def shut_to_administrators(
+async def shut_to_listeners(
     session: AsyncSession, request_ids: Collection[uuid.UUID]
 ) -> set[tuple[uuid.UUID, uuid.UUID]]:
-    """Of these requests, those that are shut to the administrators of a clinic, and so to its systems: each with the clinic."""
-    query = select(RequestRestriction.request_id, RequestRestriction.clinic_id).where(
-        RequestRestriction.request_id.in_(request_ids),
-        RequestRestriction.clinic_id.is_not(None),
-        RequestRestriction.role == Role.CLINIC_ADMINISTRATOR,
-        _holds(),
-    )
-    found = await session.execute(query) if request_ids else ()
-    return {(request_id, clinic_id) for request_id, clinic_id in found if clinic_id is not None}
+    """Of these requests, those that are shut to who listens, each with whom: the clinic whose administrators are shut out, and so
+    its systems; the account of a system, or the webhook, of which somebody who is shut out is a keeper.
+
+    Of what nobody has restricted it is one look by an index.
+    """
+    is_one = RequestRestriction.request_id == any_(literal(list(request_ids), ARRAY(Uuid())))
+    query = select(RequestRestriction).where(is_one, _holds()).options(*unread(RequestRestriction))
+    restricted = (await session.scalars(query)).all() if request_ids else ()
+    if not restricted:
+        return set()
+    shut = {
+        (one.request_id, one.clinic_id)
+        for one in restricted
+        if one.clinic_id is not None and one.role == Role.CLINIC_ADMINISTRATOR
+    }
+    ids = literal(list({one.request_id for one in restricted}), ARRAY(Uuid()))
+    kept = await session.execute(_kept().where(RequestRestriction.request_id == any_(ids)))
+    return shut | {(request_id, kept_id) for request_id, kept_id in kept}
 
 
 def _holds() -> ColumnElement[bool]:
     return ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
+
+
+async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:
+    """The requests that somebody has shut to others, by restrictions that hold."""
+    query = select(RequestRestriction.request_id).where(RequestRestriction.set_by == account_id, _holds())
+    return set(await session.scalars(query))
 
 
 # Set and ended
@@ -298,8 +388,8 @@ async def acted_on(session: AsyncSession, row: RequestRecord) -> Sequence[Accoun
 
 
 async def people_of(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> Sequence[Account]:
-    """The people of these clinics."""
-    return await _people(session, Account.clinic_id.in_(clinic_ids))
+    """The people of these clinics, and operators, of whatever clinic."""
+    return await _people(session, or_(Account.clinic_id.in_(clinic_ids), Account.roles.contains([Role.OPERATOR.value])))
 
 
 async def _people(session: AsyncSession, *which: ColumnElement[bool]) -> Sequence[Account]:

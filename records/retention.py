@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ARRAY, Uuid, all_, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -117,12 +117,15 @@ async def holds_on_patients(
     return found
 
 
-async def holds_of(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[tuple[RetentionHold, str]]:
-    """What a clinic holds now, each with the request's number, the newest first; without the reasons."""
+async def holds_of(
+    session: AsyncSession, clinic_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Sequence[tuple[RetentionHold, str]]:
+    """What a clinic holds now, each with the request's number, the newest first; `without` some requests. Not the reasons."""
     query = (
         select(RetentionHold, RequestRecord.number)
         .join(RequestRecord, RequestRecord.id == RetentionHold.request_id)
         .where(RetentionHold.clinic_id == clinic_id, RetentionHold.lifted_at.is_(None))
+        .where(RetentionHold.request_id.not_in(without))
         .order_by(RetentionHold.id.desc())
         .options(*unread(RetentionHold))
     )
@@ -194,15 +197,28 @@ async def approved_lists(session: AsyncSession) -> Sequence[uuid.UUID]:
     return (await session.scalars(query)).all()
 
 
-async def entries_of(session: AsyncSession, list_id: uuid.UUID) -> Sequence[RetentionEntry]:
-    """What stands on the list, the oldest first."""
-    query = select(RetentionEntry).where(RetentionEntry.list_id == list_id)
+async def entries_of(
+    session: AsyncSession, list_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Sequence[RetentionEntry]:
+    """What stands on the list, `without` some requests, the oldest first."""
+    query = select(RetentionEntry).where(RetentionEntry.list_id == list_id, RetentionEntry.request_id.not_in(without))
     return (await session.scalars(query.order_by(RetentionEntry.last_entry_at, RetentionEntry.request_id))).all()
 
 
-async def counts_of(session: AsyncSession, list_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """How many requests stand on each of these lists."""
-    query = select(RetentionEntry.list_id, func.count()).where(RetentionEntry.list_id.in_(list_ids))
+async def keep_only(session: AsyncSession, list_id: uuid.UUID, request_ids: Collection[uuid.UUID]) -> None:
+    """Take all but these requests off the list, which is locked and waits: they stand on the next one that is written."""
+    gone = delete(RetentionEntry).where(RetentionEntry.list_id == list_id)
+    gone = gone.where(RetentionEntry.request_id != all_(literal(list(request_ids), ARRAY(Uuid()))))
+    await session.execute(gone.execution_options(synchronize_session=False))
+
+
+async def counts_of(
+    session: AsyncSession, list_ids: Collection[uuid.UUID], without: Collection[uuid.UUID] = ()
+) -> dict[uuid.UUID, int]:
+    """How many requests stand on each of these lists, `without` some of them."""
+    query = select(RetentionEntry.list_id, func.count()).where(
+        RetentionEntry.list_id.in_(list_ids), RetentionEntry.request_id.not_in(without)
+    )
     return {list_id: number for list_id, number in await session.execute(query.group_by(RetentionEntry.list_id))}  # noqa: C416
 
 

@@ -106,10 +106,18 @@ def may_come_in(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 async def add_secret(
-    session: AsyncSession, account_id: uuid.UUID, *, sha256: str, ending: str, now: datetime
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    *,
+    sha256: str,
+    ending: str,
+    given_by: uuid.UUID | None,
+    now: datetime,
 ) -> ServiceSecret:
-    """Write down a secret that was given out. Its text stays with the system."""
-    secret = ServiceSecret(id=new_id(), account_id=account_id, sha256=sha256, ending=ending, created_at=now)
+    """Write down a secret that somebody was given. Its text stays with the system."""
+    secret = ServiceSecret(
+        id=new_id(), account_id=account_id, sha256=sha256, ending=ending, given_by=given_by, created_at=now
+    )
     session.add(secret)
     await session.flush()
     return secret

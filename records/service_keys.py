@@ -14,11 +14,24 @@ from records.service_accounts import Found, may_come_in
 
 
 async def add_key(
-    session: AsyncSession, account_id: uuid.UUID, *, kid: str, algorithm: str, public_key: Json, now: datetime
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    *,
+    kid: str,
+    algorithm: str,
+    public_key: Json,
+    given_by: uuid.UUID | None,
+    now: datetime,
 ) -> ServiceKey:
-    """A public key of a system."""
+    """A public key of a system, and who said it."""
     key = ServiceKey(
-        id=new_id(), account_id=account_id, kid=kid, algorithm=algorithm, public_key=public_key, created_at=now
+        id=new_id(),
+        account_id=account_id,
+        kid=kid,
+        algorithm=algorithm,
+        public_key=public_key,
+        given_by=given_by,
+        created_at=now,
     )
     session.add(key)
     await session.flush()

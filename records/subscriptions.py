@@ -236,7 +236,7 @@ def may_go_on(system: Found | None, now: datetime) -> bool:
 
 @dataclass(frozen=True)
 class Requests:
-    """Requests as they are now, as far as who sees them; and which are shut to the systems of which clinics."""
+    """Requests as they are now, as far as who sees them; and which are shut to the systems of a clinic, or to one system."""
 
     rows: Mapping[uuid.UUID, RequestRecord]
     shut: Collection[tuple[uuid.UUID, uuid.UUID]]
@@ -249,8 +249,8 @@ def may_be_told(
     row = requests.rows.get(request_id) if request_id else None
     if system is None or row is None or not may_go_on(system, now) or not system.may(TOPICS[topic].opened_by, now):
         return False
-    viewer = Viewer(system.account.id, system.account.clinic_id, SEES_AS)
-    is_shut = (row.id, system.account.clinic_id) in requests.shut
+    viewer = Viewer(system.account.id, system.account.clinic_id, SEES_AS, system_id=system.account.id)
+    is_shut = not {(row.id, system.account.clinic_id), (row.id, system.account.id)}.isdisjoint(requests.shut)
     return may_see(viewer, row, participants=(), pools=(), holders=(), is_shut=is_shut) == "chart"
 
 
@@ -270,7 +270,7 @@ async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) 
     query = select(RequestRecord).where(RequestRecord.id == any_(wanted))
     query = query.options(load_only(*_SEEN_BY, raiseload=True)).execution_options(populate_existing=True)
     rows = {row.id: row for row in await session.scalars(query)}
-    return Requests(rows, await restrictions.shut_to_administrators(session, rows))
+    return Requests(rows, await restrictions.shut_to_listeners(session, rows))
 
 
 # The numbers

@@ -60,12 +60,16 @@ Access = Literal["chart", "process"]
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks: an account, its clinic and all its roles. With `had_roles`, as it was while the account had these."""
+    """Who looks: an account, its clinic and all its roles; and the clinic's system, where one looks, for them or for nobody.
+
+    With `had_roles`, as it was while the account had these.
+    """
 
     account_id: uuid.UUID
     clinic_id: uuid.UUID
     roles: frozenset[Role]
     had_roles: frozenset[Role] | None = None
+    system_id: uuid.UUID | None = None
 
 
 async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> Access | None:
@@ -89,14 +93,23 @@ async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> A
 
 async def is_shut_to(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
     """Whether a restriction shuts the request to the viewer."""
-    if row.requester_id == viewer.account_id:
+    if row.requester_id == viewer.account_id and viewer.system_id is None:
         return False  # and need not be asked
-    return await restrictions.is_shut_to(session, viewer.account_id, viewer.clinic_id, viewer.roles, row.id)
+    return await restrictions.is_shut_to(
+        session, viewer.account_id, viewer.clinic_id, viewer.roles, row.id, system_id=viewer.system_id
+    )
 
 
 def shut_to(viewer: Viewer) -> Select[uuid.UUID]:
     """The ids of the requests that restrictions shut to the viewer: few, and looked up once."""
-    return restrictions.shut_to(viewer.account_id, viewer.clinic_id, viewer.roles, viewer.had_roles)
+    return restrictions.shut_to(
+        viewer.account_id, viewer.clinic_id, viewer.roles, viewer.had_roles, system_id=viewer.system_id
+    )
+
+
+async def all_shut_to(session: AsyncSession, viewer: Viewer | None) -> set[uuid.UUID]:
+    """The same, looked up; none for whoever is at the machine (None)."""
+    return set(await session.scalars(shut_to(viewer))) if viewer is not None else set()
 
 
 async def covers(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:

@@ -19,7 +19,7 @@ from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
 from records import subscriptions
 from records.ids import new_id
-from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
+from records.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.service_accounts import Found
 from records.subscriptions import Numbered, Requests, Subscribed, Systems
 from records.visibility import Viewer, may_see
@@ -127,7 +127,7 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
         message, subscribed = messages[row.message_id], there.get(row.endpoint_id)
         event = _event(row.number, message, subscribed, systems, requests, now) if subscribed is not None else None
         taken.append(Taken(message, endpoints[row.endpoint_id], row.attempts, subscribed, event))
-    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests.rows, requests.shut)]
+    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests)]
     for one in gone:
         dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
         await session.execute(dropped, execution_options={"synchronize_session": False})
@@ -175,15 +175,14 @@ async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UU
     return {row.id: row for row in await session.scalars(query)} if ids else {}
 
 
-def _may_go(
-    taken: Taken, requests: Mapping[uuid.UUID, RequestRecord], shut: Collection[tuple[uuid.UUID, uuid.UUID]]
-) -> bool:
-    """Whether the clinic may see now what it is told: as its administrators see requests. `shut`: what they may not."""
+def _may_go(taken: Taken, requests: Requests) -> bool:
+    """Whether the clinic, and who said where the webhook is, may see now what it is told: as its administrators see requests."""
     if taken.message.request_id is None:
         return taken.message.clinic_id == taken.endpoint.clinic_id
     viewer = Viewer(_NOBODY, taken.endpoint.clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR}))
-    row = requests.get(taken.message.request_id)
-    is_shut = (taken.message.request_id, taken.endpoint.clinic_id) in shut
+    row = requests.rows.get(taken.message.request_id)
+    listeners = {(taken.message.request_id, taken.endpoint.clinic_id), (taken.message.request_id, taken.endpoint.id)}
+    is_shut = not listeners.isdisjoint(requests.shut)
     return row is not None and may_see(viewer, row, participants=(), pools=(), holders=(), is_shut=is_shut) == "chart"
 
 

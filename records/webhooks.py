@@ -21,6 +21,7 @@ from sqlalchemy import (
     exists,
     func,
     null,
+    or_,
     select,
     text,
     update,
@@ -190,6 +191,7 @@ async def add(
     types: Collection[WebhookType],
     description: str,
     sealed_secret: str,
+    given_by: uuid.UUID | None,
     now: datetime,
 ) -> WebhookEndpoint:
     """A new endpoint that nobody has answered for yet."""
@@ -201,6 +203,7 @@ async def add(
         description=description,
         state=EndpointState.UNVERIFIED,
         sealed_secret=sealed_secret,
+        given_by=given_by,
         created_at=now,
     )
     session.add(endpoint)
@@ -279,9 +282,10 @@ async def list_messages(
     state: DeliveryState | None,
     before: uuid.UUID | None,
     limit: int,
+    without: Collection[uuid.UUID] = (),
 ) -> list[Listed]:
-    """The newest first; those before another one, where that is named."""
-    query = _listed(endpoint_id).order_by(WebhookDelivery.message_id.desc()).limit(limit)
+    """The newest first; those before another one, where that is named; `without` those about some requests."""
+    query = _listed(endpoint_id, without).order_by(WebhookDelivery.message_id.desc()).limit(limit)
     if state is not None:
         query = query.where(WebhookDelivery.state == state)
     if before is not None:
@@ -289,18 +293,21 @@ async def list_messages(
     return [Listed(message, delivery) for message, delivery in await session.execute(query)]
 
 
-async def load_message(session: AsyncSession, endpoint_id: uuid.UUID, message_id: uuid.UUID) -> Listed | None:
+async def load_message(
+    session: AsyncSession, endpoint_id: uuid.UUID, message_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Listed | None:
     """One of them."""
-    query = _listed(endpoint_id).where(WebhookDelivery.message_id == message_id)
+    query = _listed(endpoint_id, without).where(WebhookDelivery.message_id == message_id)
     row = (await session.execute(query)).one_or_none()
     return Listed(row[0], row[1]) if row else None
 
 
-def _listed(endpoint_id: uuid.UUID) -> Select[WebhookMessage, WebhookDelivery]:
+def _listed(endpoint_id: uuid.UUID, without: Collection[uuid.UUID]) -> Select[WebhookMessage, WebhookDelivery]:
+    is_shown = or_(WebhookMessage.request_id.is_(None), WebhookMessage.request_id.not_in(without))
     return (
         select(WebhookMessage, WebhookDelivery)
         .join(WebhookDelivery, WebhookDelivery.message_id == WebhookMessage.id)
-        .where(WebhookDelivery.endpoint_id == endpoint_id)
+        .where(WebhookDelivery.endpoint_id == endpoint_id, is_shown)
     )
 
 

@@ -329,13 +329,15 @@ _SINCE = bindparam("updated_since", type_=DateTime(timezone=True))
 
 
 def _somebody(roles: frozenset[Role]) -> Viewer:
-    """Whoever has these roles: which account and which clinic is given when a statement runs (`_given_by`)."""
-    account, clinic = bindparam("viewer_id", type_=Uuid()), bindparam("viewer_clinic_id", type_=Uuid())
-    return Viewer(typing.cast(uuid.UUID, account), typing.cast(uuid.UUID, clinic), roles)
+    """Whoever has these roles: which account, which clinic and which system is given when a statement runs (`_given_by`)."""
+    names = ("viewer_id", "viewer_clinic_id", "viewer_system_id")
+    account, clinic, system = (typing.cast(uuid.UUID, bindparam(name, type_=Uuid())) for name in names)
+    return Viewer(account, clinic, roles, system_id=system)
 
 
 def _given_by(viewer: Viewer) -> dict[str, object]:
-    return {"viewer_id": viewer.account_id, "viewer_clinic_id": viewer.clinic_id}
+    ids = {"viewer_id": viewer.account_id, "viewer_clinic_id": viewer.clinic_id}
+    return {**ids, "viewer_system_id": viewer.system_id}
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)

@@ -1,11 +1,14 @@
 """The accesses of a month, for the administrators of the clinic: what was found, what they say of it, and that they sign it off.
 
 Only of their own clinic, and nobody else sees it, operators included: a finding may say whose relative somebody is. Who a finding
-is about says nothing of it where the clinic has another administrator. See docs/decisions/access-reviews.md.
+is about says nothing of it where the clinic has another administrator. One about a request that is shut to somebody is not there
+for them, and is left to the others; where it is shut to all of them, the month goes without it. See
+docs/decisions/access-reviews.md.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -17,13 +20,14 @@ from domain.accounts import AccountEventKind
 from domain.audit import Act
 from domain.model import Frozen, Said
 from domain.requests import Role
-from records import access_reviews, account_events, audit, people, requests
+from records import access_reviews, account_events, audit, people, requests, restrictions
 from records.access_reviews import Counts
 from records.canonical import canonical_json
 from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, AuditEntry, Clinic
+from records.visibility import all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
-from use_cases.administrators import hand_of
+from use_cases.administrators import hand_of, shut_to_each
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
@@ -65,6 +69,10 @@ class ReviewView(View):
     left: int = Field(description="Findings without a verdict.")
     to_follow_up: int = Field(description="Findings of which it was said last that they are to be followed up.")
     left_out: int = Field(description="Findings that were too many to be listed.")
+    waits_for_others: bool = Field(
+        description="Something that you are not shown waits for another administrator of the clinic: until they have said what "
+        "it is, the month is not signed off."
+    )
     version: int = Field(description="Grows with each verdict; a sign-off names it.")
 
 
@@ -137,7 +145,7 @@ async def list_reviews(services: Services, caller: Caller) -> list[ReviewView]:
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     async with services.database.session() as session:
         found = await access_reviews.reviews_of(session, caller.clinic_id, limit=REVIEWS_SHOWN)
-        return await _views(session, caller.clinic_id, found)
+        return await _views(session, caller, await _shut_of(session, caller), found)
 
 
 async def count_waiting(services: Services, caller: Caller) -> int:
@@ -145,7 +153,8 @@ async def count_waiting(services: Services, caller: Caller) -> int:
     if Role.CLINIC_ADMINISTRATOR not in caller.roles:
         return 0
     async with services.database.session() as session:
-        return len(await access_reviews.waiting_since(session, caller.clinic_id))
+        shut = await _shut_of(session, caller)
+        return len(await access_reviews.waiting_since(session, caller.clinic_id, shut.to_all))
 
 
 async def read_review(
@@ -162,27 +171,33 @@ async def read_review(
     Raises Problem `forbidden` or `not_found`.
     """
     async with services.database.session() as session:
-        review = await _own(session, caller, review_id)
+        review, shut = await _own(session, caller, review_id), await _shut_of(session, caller)
         page = await access_reviews.findings_of(
-            session, review_id, rule=rule, only_open=only_open, after=after, limit=FINDINGS_SHOWN + 1
+            session,
+            review_id,
+            rule=rule,
+            only_open=only_open,
+            after=after,
+            limit=FINDINGS_SHOWN + 1,
+            without=shut.to_caller,
         )
         shown = page[:FINDINGS_SHOWN]
-        [view] = await _views(session, caller.clinic_id, [review])
+        [view] = await _views(session, caller, shut, [review])
         return WholeReview(
             **dict(view),
-            rules=await access_reviews.rules_of(session, review_id),
-            page=await _finding_views(session, caller, shown),
+            rules=await access_reviews.rules_of(session, review_id, shut.to_caller),
+            page=await _finding_views(session, caller, shut, shown),
             next=shown[-1].id if len(page) > len(shown) else None,
-            sign_offs=await _sign_off_views(session, review_id, view.version),
+            sign_offs=await _sign_off_views(session, view),
         )
 
 
 async def read_finding(services: Services, caller: Caller, review_id: UUID, finding_id: UUID) -> WholeFinding:
     """A finding with its acts. Raises Problem `forbidden` or `not_found`."""
     async with services.database.session() as session:
-        review = await _own(session, caller, review_id)
-        [finding] = await _findings(session, review_id, [finding_id])
-        [view] = await _finding_views(session, caller, [finding])
+        review, shut = await _own(session, caller, review_id), await _shut_of(session, caller)
+        [finding] = await _findings(session, review_id, [finding_id], shut)
+        [view] = await _finding_views(session, caller, shut, [finding])
         entries = await access_reviews.entries_named(session, finding.entries)
         known = await _known(session, caller, entries)
         return WholeFinding(
@@ -209,9 +224,9 @@ async def settle(services: Services, caller: Caller, review_id: UUID, new: NewVe
     async with services.database.session() as session:
         await _own(session, caller, review_id)
         await people.lock_clinic(session, caller.clinic_id)  # one after the other
-        findings = await _findings(session, review_id, new.finding_ids)
-        administrators = await _administrators(session, caller.clinic_id)
-        if any(must_be_settled_by_others(one.account_id, caller.id, administrators) for one in findings):
+        shut = await _shut_of(session, caller)
+        findings = await _findings(session, review_id, new.finding_ids, shut)
+        if any(shut.must_be_settled_by_others(one, caller) for one in findings):
             raise Problem("about_yourself")
         said = await access_reviews.verdicts_on(session, new.finding_ids)
         known = await _known(session, caller, findings)
@@ -233,20 +248,21 @@ async def sign_off(services: Services, caller: Caller, review_id: UUID, new: New
     async with services.database.session() as session:
         review = await _own(session, caller, review_id)
         await people.lock_clinic(session, caller.clinic_id)
-        counts = (await access_reviews.counts_of(session, [review_id]))[review_id]
+        shut = await _shut_of(session, caller)
+        counts = (await access_reviews.counts_of(session, [review_id], shut.to_all))[review_id]
         if new.version != counts.verdicts:
             raise Problem("access_review_changed")
         state = _state(counts)
         if state is ReviewState.OPEN:
             raise Problem("access_review_open")
         if state is ReviewState.TO_SIGN_OFF:
-            await _sign(session, caller, review, counts.verdicts)
+            await _sign(session, caller, review, shut, counts.verdicts)
     return await read_review(services, caller, review_id)
 
 
-async def _sign(session: AsyncSession, caller: Caller, review: AccessReview, verdicts: int) -> None:
+async def _sign(session: AsyncSession, caller: Caller, review: AccessReview, shut: "_Shut", verdicts: int) -> None:
     now = datetime.now(UTC)
-    findings = await access_reviews.findings_of(session, review.id)
+    findings = await access_reviews.findings_of(session, review.id, without=shut.to_all)
     last = await access_reviews.last_verdicts(session, review.id)
     earlier = await access_reviews.sign_offs_of(session, review.id)
     session.add(
@@ -297,17 +313,45 @@ async def _own(session: AsyncSession, caller: Caller, review_id: UUID) -> Access
     return review
 
 
-async def _findings(session: AsyncSession, review_id: UUID, ids: Collection[UUID]) -> list[AccessFinding]:
+@dataclass(frozen=True)
+class _Shut:
+    """The requests that restrictions shut to the caller; and to each administrator of the clinic, the caller too. And those that
+    the caller has shut to others.
+    """
+
+    to_caller: Collection[UUID]
+    to_each: Mapping[UUID, Collection[UUID]]
+    by_caller: Collection[UUID]
+
+    @property
+    def to_all(self) -> Collection[UUID]:
+        """What no administrator of the clinic is shown: a month goes without it."""
+        return {id_ for id_ in self.to_caller if all(id_ in shut for shut in self.to_each.values())}
+
+    def must_be_settled_by_others(self, finding: AccessFinding, caller: Caller) -> bool:
+        """The same as the rule says, among the administrators who are shown the finding. Who has shut the request to the others
+        gets no say about themselves by that: it waits.
+        """
+        by_caller = finding.request_id in self.by_caller
+        shown = [id_ for id_, shut in self.to_each.items() if by_caller or finding.request_id not in shut]
+        return must_be_settled_by_others(finding.account_id, caller.id, shown)
+
+
+async def _shut_of(session: AsyncSession, caller: Caller) -> _Shut:
+    return _Shut(
+        await all_shut_to(session, caller.viewer),
+        await shut_to_each(session, caller.clinic_id),
+        await restrictions.set_by(session, caller.id),
+    )
+
+
+async def _findings(session: AsyncSession, review_id: UUID, ids: Collection[UUID], shut: _Shut) -> list[AccessFinding]:
     """These findings, which are of that review. Raises Problem `not_found`."""
-    found = {one.id: one for one in await access_reviews.findings_of(session, review_id)}
+    shown = await access_reviews.findings_of(session, review_id, without=shut.to_caller)
+    found = {one.id: one for one in shown}
     if not found.keys() >= set(ids):
         raise Problem("not_found")
     return [found[id_] for id_ in dict.fromkeys(ids)]
-
-
-async def _administrators(session: AsyncSession, clinic_id: UUID) -> list[UUID]:
-    found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
-    return [one.id for one in found]
 
 
 async def _says_again(session: AsyncSession, caller: Caller, before: Sequence[AccessVerdict], new: NewVerdict) -> bool:
@@ -318,8 +362,9 @@ async def _says_again(session: AsyncSession, caller: Caller, before: Sequence[Ac
 
 
 async def _known(session: AsyncSession, caller: Caller, named: Iterable[AccessFinding | AuditEntry]) -> set[UUID]:
-    """Those of the requests that the caller's clinic may know of."""
-    return await access_reviews.known_to(session, caller.clinic_id, {one.request_id for one in named if one.request_id})
+    """Those of the requests that the caller's clinic may know of, without what is shut to the caller."""
+    ids = {one.request_id for one in named if one.request_id}
+    return await access_reviews.known_to(session, caller.clinic_id, ids) - await all_shut_to(session, caller.viewer)
 
 
 async def _seals_with(session: AsyncSession, request_id: UUID | None, known: Collection[UUID]) -> UUID | None:
@@ -355,31 +400,40 @@ async def _add_verdict(
 # Views
 
 
+def _left(counts: Counts) -> int:
+    return counts.findings - counts.settled
+
+
 def _state(counts: Counts) -> ReviewState:
     return state_of(findings=counts.findings, settled=counts.settled, verdicts=counts.verdicts, signed=counts.signed)
 
 
-async def _views(session: AsyncSession, clinic_id: UUID, found: Sequence[AccessReview]) -> list[ReviewView]:
-    counts = await access_reviews.counts_of(session, [one.id for one in found])
-    follow_up = await access_reviews.to_follow_up(session, clinic_id)
+async def _views(session: AsyncSession, caller: Caller, shut: _Shut, found: Sequence[AccessReview]) -> list[ReviewView]:
+    ids = [one.id for one in found]
+    counts = await access_reviews.counts_of(session, ids, shut.to_caller)
+    whole = await access_reviews.counts_of(session, ids, shut.to_all) if shut.to_caller else counts
+    follow_up = await access_reviews.to_follow_up(session, caller.clinic_id, shut.to_caller)
     return [
         ReviewView(
             id=one.id,
             month=one.month,
-            state=_state(counts[one.id]),
+            state=_state(whole[one.id]),
             made_at=one.made_at,
             accesses=one.accesses,
             findings=counts[one.id].findings,
-            left=counts[one.id].findings - counts[one.id].settled,
+            left=_left(counts[one.id]),
             to_follow_up=follow_up.get(one.id, 0),
             left_out=one.left_out,
+            waits_for_others=_left(whole[one.id]) > _left(counts[one.id]),
             version=counts[one.id].verdicts,
         )
         for one in found
     ]
 
 
-async def _finding_views(session: AsyncSession, caller: Caller, findings: Sequence[AccessFinding]) -> list[FindingView]:
+async def _finding_views(
+    session: AsyncSession, caller: Caller, shut: _Shut, findings: Sequence[AccessFinding]
+) -> list[FindingView]:
     said = await access_reviews.verdicts_on(session, [one.id for one in findings])
     verdicts = [verdict for of_one in said.values() for verdict in of_one]
     notes = await access_reviews.notes_of(session, verdicts)
@@ -387,7 +441,6 @@ async def _finding_views(session: AsyncSession, caller: Caller, findings: Sequen
     names = await Names.load(session, named, [])
     known = await _known(session, caller, findings)
     numbers = await access_reviews.numbers_of(session, known)
-    administrators = await _administrators(session, caller.clinic_id)
     return [
         FindingView(
             id=one.id,
@@ -411,21 +464,22 @@ async def _finding_views(session: AsyncSession, caller: Caller, findings: Sequen
                 )
                 for verdict in said.get(one.id, [])
             ],
-            others_only=must_be_settled_by_others(one.account_id, caller.id, administrators),
+            others_only=shut.must_be_settled_by_others(one, caller),
         )
         for one in findings
     ]
 
 
-async def _sign_off_views(session: AsyncSession, review_id: UUID, verdicts: int) -> list[SignOffView]:
-    found = await access_reviews.sign_offs_of(session, review_id)
+async def _sign_off_views(session: AsyncSession, review: ReviewView) -> list[SignOffView]:
+    found = await access_reviews.sign_offs_of(session, review.id)
+    is_as_signed = review.state is ReviewState.SIGNED_OFF
     names = await Names.load(session, [one.signed_by for one in found], [])
     return [
         SignOffView(
             signed_by=names.person(one.signed_by),
             signed_at=one.signed_at,
             about_self=one.about_self,
-            current=one.verdicts == verdicts,
+            current=is_as_signed and one.verdicts == review.version,
             sha256=one.sha256,
         )
         for one in found

@@ -13,32 +13,47 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from domain.accounts import GIVEN_BY_CLINICS, GIVEN_BY_OPERATORS, is_administered_by_clinic
 from domain.requests import Role
+from records import people
 from records.account_events import Hand
 from records.models import Account, Invitation, Side
+from records.visibility import Viewer, all_shut_to
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 
 
+async def shut_to_each(session: AsyncSession, clinic_id: UUID) -> dict[UUID, set[UUID]]:
+    """To each active administrator of the clinic, the requests that restrictions shut to them."""
+    roles = frozenset({Role.CLINIC_ADMINISTRATOR})
+    found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
+    return {one.id: await all_shut_to(session, Viewer(one.id, clinic_id, roles)) for one in found}
+
+
 @dataclass(frozen=True)
 class Administrator:
-    """Somebody who administers the accounts of one clinic; those of all clinics where `clinic_id` is None."""
+    """Somebody who administers the accounts of one clinic; those of all clinics where `clinic_id` is None.
+
+    `viewer`: as whom they look, where requests are named or counted; None for whoever is at the machine.
+    """
 
     hand: Hand
     clinic_id: UUID | None
+    viewer: Viewer | None
 
     @classmethod
     def of(cls, caller: Caller) -> Self:
         """The caller as an administrator. Raises Problem `forbidden` for everybody else."""
         if not caller.roles & {Role.CLINIC_ADMINISTRATOR, Role.OPERATOR}:
             raise Problem("forbidden")
-        return cls(hand_of(caller), None if Role.OPERATOR in caller.roles else caller.clinic_id)
+        return cls(hand_of(caller), None if Role.OPERATOR in caller.roles else caller.clinic_id, caller.viewer)
 
     @classmethod
     def at_the_machine(cls) -> Self:
         """Who runs the command line."""
-        return cls(Hand(None, Side.COMMAND_LINE), None)
+        return cls(Hand(None, Side.COMMAND_LINE), None, None)
 
     @property
     def is_operator(self) -> bool:

@@ -82,4 +82,5 @@ class Caller:
     def viewer(self) -> Viewer:
         """The same, as the records' rules of visibility know them."""
         roles = SEES_AS if self.system is not None and self.acts_for is None else self.roles
-        return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=roles)
+        system_id = self.system.account.id if self.system is not None else None
+        return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=roles, system_id=system_id)

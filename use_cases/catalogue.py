@@ -111,7 +111,7 @@ async def list_clinics(services: Services, caller: Caller) -> list[ClinicView]:
         own = next(clinic for clinic in all_clinics if clinic.id == caller.clinic_id)
         shown = [c for c in all_clinics if policy.may_route_to(own, c.id) or Role.OPERATOR in caller.roles]
         listed = {c.id for c in shown if policy.may_list_providers(caller, c, own)}
-        waiting = await load.pools_waiting(session, listed)
+        waiting = await load.pools_waiting(session, listed, caller.viewer)
     return [
         ClinicView(
             id=c.id,
@@ -135,7 +135,7 @@ async def list_providers(
     """
     async with services.database.session() as session:
         clinic = await clinic_to_list(session, caller, clinic_id)
-        found = await _provider_views(session, await people.list_providers(session, clinic.id), clinic)
+        found = await _provider_views(session, caller, await people.list_providers(session, clinic.id), clinic)
     return sorted(found, key=lambda provider: bool(provider.not_served([offering] if offering else [])))
 
 
@@ -149,7 +149,7 @@ async def find_provider(services: Services, caller: Caller, account_id: UUID) ->
         if account is None:
             raise Problem("not_found")
         clinic = await clinic_to_list(session, caller, account.clinic_id)
-        [view] = await _provider_views(session, [account], clinic)
+        [view] = await _provider_views(session, caller, [account], clinic)
     return view
 
 
@@ -162,9 +162,11 @@ async def clinic_to_list(session: AsyncSession, caller: Caller, clinic_id: UUID)
     return clinic
 
 
-async def _provider_views(session: AsyncSession, accounts: Sequence[Account], clinic: Clinic) -> list[ProviderView]:
+async def _provider_views(
+    session: AsyncSession, caller: Caller, accounts: Sequence[Account], clinic: Clinic
+) -> list[ProviderView]:
     ids = [account.id for account in accounts]
-    loads = await load.loads_of(session, ids)
+    loads = await load.loads_of(session, ids, caller.viewer)
     presences = await absences.presence_of(session, ids, on=day_of(datetime.now(UTC)), soon=SOON)
     return [
         _provider_view(account, clinic, loads.get(account.id, Load()), presences.get(account.id, Presence()))

@@ -38,8 +38,7 @@ async def read_command(
     """For the one who gave it, from the moment at which it was written down. Raises Problem `not_found`."""
     async with services.database.session() as session:
         given = await commands.find_given(session, request_id, command_id)
-        shut = visibility.shut_to(caller.viewer)
-        is_shut = given is not None and given.request_id in set(await session.scalars(shut))
+        is_shut = given is not None and given.request_id in await visibility.all_shut_to(session, caller.viewer)
     if given is None or given.account_id != caller.id or is_shut:
         raise Problem("not_found")
     return command_view(given, language)

@@ -22,7 +22,7 @@ from records.errors import NotFoundError
 from records.ids import new_id
 from records.models import FrozenForm, Json, RequestRecord
 from records.store import journal_key
-from records.visibility import Viewer, may_see, shut_to
+from records.visibility import Viewer, all_shut_to, may_see
 from translations import Language
 from use_cases import papers_under_way, policy
 from use_cases.accesses import by, log_lines
@@ -179,7 +179,7 @@ async def take_journal(services: Services, caller: Caller, request_id: UUID, jou
         raise Problem("not_found") from None
     async with services.database.session() as session:
         told = await journals.rows_of(session, asked.shown or ())
-        if {one.id for one in told} & await _shut_to(session, caller):
+        if {one.id for one in told} & await all_shut_to(session, caller.viewer):
             raise Problem("not_found")  # a colleague asked for it, to whom it is open
         _note(session, caller, TAKEN, row, journal_id, told, datetime.now(UTC))
     return pdf
@@ -202,7 +202,7 @@ async def _about_the_person_of(session: AsyncSession, caller: Caller, row: Reque
         return [(row, (), {})]
     patient: Json = forms[-1].content["patient"]
     found: dict[UUID, _Named] = {row.id: (row, forms, patient)}
-    shut = await _shut_to(session, caller)
+    shut = await all_shut_to(session, caller.viewer)
 
     async def add(ids: Collection[UUID]) -> None:
         rows = await journals.rows_of(session, set(ids) - found.keys() - shut)
@@ -217,10 +217,6 @@ async def _about_the_person_of(session: AsyncSession, caller: Caller, row: Reque
         await add(ids)
     newest = [id_ for id_ in sorted(found) if id_ != row.id][1 - MOST_REQUESTS :]
     return [found[id_] for id_ in sorted({*newest, row.id})]
-
-
-async def _shut_to(session: AsyncSession, caller: Caller) -> set[UUID]:
-    return set(await session.scalars(shut_to(caller.viewer)))
 
 
 def _chosen(found: Sequence[_Named], about: UUID, wanted: Collection[UUID]) -> Sequence[_Named]:

@@ -14,6 +14,7 @@ from domain.notices import needs_an_operator
 from domain.requests import Role
 from records import notices, requests
 from records.models import Notice, NoticeStatus
+from records.visibility import all_shut_to
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
@@ -82,7 +83,8 @@ async def list_undeliverable(services: Services, caller: Caller) -> list[Undeliv
     """For dispatchers and administrators of the clinic, and for operators: who was not told, and about which request."""
     clinic = _whose_list(caller)
     async with services.database.session() as session:
-        found = await notices.list_undeliverable(session, clinic)
+        shut = await all_shut_to(session, caller.viewer)
+        found = await notices.list_undeliverable(session, clinic, without=shut)
         names = await Names.load(session, [notice.account_id for notice in found], [])
         numbers = await requests.numbers_of(session, [notice.request_id for notice in found])
     return [
@@ -108,7 +110,8 @@ async def send_again(services: Services, caller: Caller, notice_id: UUID) -> Sen
     """
     clinic = _whose_list(caller)
     async with services.database.session() as session:
-        notice, is_queued = await notices.queue_again(session, notice_id, datetime.now(UTC), clinic)
+        shut = await all_shut_to(session, caller.viewer)
+        notice, is_queued = await notices.queue_again(session, notice_id, datetime.now(UTC), clinic, without=shut)
         if notice is not None and is_queued:
             await _start(services, notice)
     if notice is None:
@@ -129,8 +132,9 @@ async def how_mail_stands(services: Services, caller: Caller) -> MailView:
     """For operators: what waits for the mail server and why, and how much reached nobody. Raises Problem `forbidden`."""
     policy.must_have_role(caller, Role.OPERATOR)
     async with services.database.session() as session:
-        waiting = await notices.waiting_by_code(session)
-        counts = await notices.count_unsent(session)
+        shut = await all_shut_to(session, caller.viewer)
+        waiting = await notices.waiting_by_code(session, without=shut)
+        counts = await notices.count_unsent(session, without=shut)
     return MailView(
         waiting=[
             WaitingView(

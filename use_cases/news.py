@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from enum import Enum, auto
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,36 +30,38 @@ async def news(
     """True when something changed that the caller may see (of the request `only`, if one is named), False after a silence.
 
     What happened between `since`, the feed's position when they read what they look at, and now is told at once. The news end
-    when the caller's token does, when their account is changed (who goes on looking asks again, as who they are then), and when
-    the process is asked to end.
+    when the caller's token does, when their account is changed (who goes on looking asks again, as who they are then), when the
+    one request that they follow is not theirs to see any more (that is told, and nothing after it), and when the process is asked
+    to end.
     """
     clock = asyncio.get_running_loop().time
     silent_until = clock() + silence_seconds
     heard: asyncio.Task[list[Told]] | None = None
+    news_of = _News.NONE
     stopping = asyncio.create_task(services.stopping.wait())
     try:
         with services.feed.subscribe(since) as told:
             if not await _is_signed_in(services, caller):  # since they were let in; from here on it is told
                 return
-            while True:
+            while news_of is not _News.LAST:
                 heard = heard or asyncio.ensure_future(anext(told))
                 pause = max(0.0, silent_until - clock())
                 await asyncio.wait({heard, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
-                is_news = False
+                news_of = _News.NONE
                 if heard.done():
                     changes, heard = heard.result(), None
                     if AccountChanged(caller.id) in changes:
                         return
-                    is_news = await _concern(services, caller, changes, only)
-                if not is_news and clock() < silent_until:
+                    news_of = await _concern(services, caller, changes, only)
+                if news_of is _News.NONE and clock() < silent_until:
                     continue
                 if not await _is_signed_in(services, caller):
                     return
-                yield is_news
+                yield news_of is not _News.NONE
                 silent_until = clock() + silence_seconds
-                if is_news:
+                if news_of is _News.SOME:
                     await asyncio.wait({stopping}, timeout=GATHER_SECONDS)
     finally:
         stopping.cancel()
@@ -74,26 +77,39 @@ async def _is_signed_in(services: Services, caller: Caller) -> bool:
         return True
 
 
-async def _concern(services: Services, caller: Caller, changes: list[Told], only: UUID | None) -> bool:
+class _News(Enum):
+    """What changes are for somebody who follows."""
+
+    NONE = auto()
+    SOME = auto()
+    LAST = auto()
+
+
+async def _concern(services: Services, caller: Caller, changes: list[Told], only: UUID | None) -> _News:
     """Whether any of these changes is news for the caller."""
     for change in dict.fromkeys(changes):
-        if not isinstance(change, AccountChanged) and await _concerns(services, caller, change, only):
-            return True
-    return False
+        if isinstance(change, AccountChanged):
+            continue
+        if (news_of := await _concerns(services, caller, change, only)) is not _News.NONE:
+            return news_of
+    return _News.NONE
 
 
-async def _concerns(services: Services, caller: Caller, change: Change | None, only: UUID | None) -> bool:
+async def _concerns(services: Services, caller: Caller, change: Change | None, only: UUID | None) -> _News:
     """Whether the caller may see what changed. When some may have been missed (None), they look afresh."""
     if change is None:
-        return True
+        return _News.SOME
     if only is not None and change.request_id != only:
-        return False
+        return _News.NONE
     if change.version == UNCHANGED and (only is None or change.of == caller.id):
-        return False  # who has a page open shows on that request's page alone, and to others
+        return _News.NONE  # who has a page open shows on that request's page alone, and to others
     try:
         await check_may_follow(services, caller, change.request_id)
-    except Problem:
-        return only is not None  # whoever follows this one shows what they may no longer see
+    except Problem as problem:
+        if only is None:
+            return _News.NONE
+        # whoever follows this one shows what they may no longer see; and hears no more of it, unless it comes back in a moment
+        return _News.SOME if problem.code == "not_yet" else _News.LAST
     except (SQLAlchemyError, OSError):
-        return False
-    return True
+        return _News.NONE
+    return _News.SOME

@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 from domain.requests import Role
 from engine.running import list_stuck
 from records import failures
+from records.visibility import all_shut_to
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.commands import Call, CommandReceipt, carry_out
@@ -43,9 +44,11 @@ async def list_failures(services: Services, caller: Caller) -> list[FailureView]
     """Effects that need a person. Raises Problem `forbidden`."""
     policy.must_have_role(caller, Role.OPERATOR)
     async with services.database.session() as session:
+        shut = await all_shut_to(session, caller.viewer)
         return [
             FailureView(effect_id=f.effect_id, request_id=f.request_id, kind=f.kind, code=f.code, at=f.at)
             for f in await failures.list_failures(session)
+            if f.request_id not in shut
         ]
 
 
@@ -64,10 +67,12 @@ async def list_stuck_requests(services: Services, caller: Caller) -> list[StuckV
         found = await list_stuck(services.engine, TELECONSULTATION, LONGEST_LIST)
     except RPCError as error:
         raise Problem("engine_unreachable") from error
+    async with services.database.session() as session:
+        shut = await all_shut_to(session, caller.viewer)
     return [
         StuckView(request_id=request_id, workflow_id=stuck.workflow_id, problem=stuck.problem)
         for stuck in found
-        if (request_id := request_of(stuck.workflow_id)) is not None
+        if (request_id := request_of(stuck.workflow_id)) is not None and request_id not in shut
     ]
 
 

@@ -31,6 +31,7 @@ from records.database import Database
 from records.ids import new_id
 from records.models import PartnerEndpoint
 from records.partner_outbox import REPLAYED, Listed
+from records.visibility import all_shut_to
 from settings import Settings
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
@@ -139,12 +140,13 @@ class ToldMessagePage(View):
 # Seeing
 
 
-async def view_of(session: AsyncSession, partner_id: UUID) -> EndpointView | None:
-    """Where a partner is told; None where its terms name nothing."""
+async def view_of(session: AsyncSession, by: Administrator, partner_id: UUID) -> EndpointView | None:
+    """Where a partner is told; None where its terms name nothing. What is shut to who asks is not counted."""
     endpoint = await partner_outbox.load(session, partner_id)
     if endpoint is None:
         return None
-    now = datetime.now(UTC)
+    now, counted = datetime.now(UTC), sorted({MessageState.PENDING, *REPLAYED})
+    shut = await all_shut_to(session, by.viewer)
     return EndpointView(
         url=endpoint.url,
         documents=endpoint.documents,
@@ -159,7 +161,7 @@ async def view_of(session: AsyncSession, partner_id: UUID) -> EndpointView | Non
         failing_since=endpoint.failing_since,
         paused_until=endpoint.paused_until if endpoint.paused_until and endpoint.paused_until > now else None,
         public_key=endpoint.public_key,
-        messages=await partner_outbox.count_by_state(session, partner_id, sorted({MessageState.PENDING, *REPLAYED})),
+        messages=await partner_outbox.count_by_state(session, partner_id, counted, shut),
     )
 
 
@@ -178,7 +180,10 @@ async def list_messages(
         if found is None:
             raise Problem("not_found")
         by.check_sees(found.account.clinic_id)
-        listed = await partner_outbox.list_messages(session, account_id, state=state, before=before, limit=limit + 1)
+        shut = await all_shut_to(session, by.viewer)
+        listed = await partner_outbox.list_messages(
+            session, account_id, state=state, before=before, limit=limit + 1, without=shut
+        )
     shown = listed[:limit]
     return ToldMessagePage(
         items=[_shown(one) for one in shown], next=shown[-1].message.id if len(listed) > limit else None
@@ -232,7 +237,8 @@ async def replay_message(services: Starting, by: Administrator, account_id: UUID
     """
     async with changing(services, by, account_id) as at:
         await _must_be_on(at.session, account_id)
-        found = await partner_outbox.load_message(at.session, account_id, id_)
+        shut = await all_shut_to(at.session, by.viewer)
+        found = await partner_outbox.load_message(at.session, account_id, id_, shut)
         if found is None:
             raise Problem("not_found")
         if found.message.state not in REPLAYED:

@@ -97,7 +97,7 @@ async def read_partner(services: Services, by: Administrator, account_id: UUID) 
         known = await partners.load(session, account_id)
         if known is None:
             raise Problem("not_found")
-        return await _view(session, known)
+        return await _view(session, by, known)
 
 
 async def keep_partner(services: Services, by: Administrator, account_id: UUID, terms: PartnerTerms) -> PartnerView:
@@ -122,10 +122,10 @@ async def keep_partner(services: Services, by: Administrator, account_id: UUID, 
         await partners.keep(at.session, partner)
         told = await partner_endpoints.keep(at.session, services.settings, account_id, terms.endpoint, at.now)
         at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)], **told})
-        return await _view(at.session, partner)
+        return await _view(at.session, by, partner)
 
 
-async def _view(session: AsyncSession, known: Partner) -> PartnerView:
+async def _view(session: AsyncSession, by: Administrator, known: Partner) -> PartnerView:
     since = datetime.now(UTC) - LATELY
     return PartnerView(
         liaison_id=known.liaison_id,
@@ -137,7 +137,7 @@ async def _view(session: AsyncSession, known: Partner) -> PartnerView:
         refused_lately=await partners.count_refused(session, known.account_id, since),
         waiting=await partners.count_waiting(session, known.account_id),
         offerings=known.offerings,
-        endpoint=await partner_endpoints.view_of(session, known.account_id),
+        endpoint=await partner_endpoints.view_of(session, by, known.account_id),
     )
 
 

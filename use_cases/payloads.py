@@ -18,7 +18,7 @@ from engine.encryption import EncryptionCodec, workflow_of
 from key_ring import EncryptionError
 from records import requests
 from records.access import Find, log_each
-from records.visibility import shut_to
+from records.visibility import all_shut_to
 from use_cases import policy
 from use_cases.accesses import ONE_LOOK, by
 from use_cases.caller import Caller
@@ -46,7 +46,7 @@ async def open_for(services: Services, caller: Caller, payloads: Sequence[Payloa
     """
     policy.must_have_role(caller, Role.OPERATOR)
     async with services.database.session() as session:
-        shut = set(await session.scalars(shut_to(caller.viewer)))
+        shut = await all_shut_to(session, caller.viewer)
     of_open = [payload for payload in payloads if _request_of(payload) not in shut]
     found = iter(await open_payloads(services, of_open))
     opened = [payload if _request_of(payload) in shut else next(found) for payload in payloads]

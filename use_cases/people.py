@@ -530,7 +530,8 @@ async def _on_file(
     session: AsyncSession, by: Administrator, accounts: Sequence[Account], clinics: Mapping[UUID, Clinic]
 ) -> list[PersonOnFile]:
     ids = [account.id for account in accounts]
-    loads, with_codes = await load.loads_of(session, ids), await second_factors.in_force_of(session, ids)
+    loads = await load.loads_of(session, ids, by.viewer)
+    with_codes = await second_factors.in_force_of(session, ids)
     now = datetime.now(UTC)
     return [
         PersonOnFile(

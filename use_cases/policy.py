@@ -5,6 +5,7 @@ the table of `domain.lifecycle`. This module asks both, and adds what concerns p
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -88,8 +89,11 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
 
 
 async def not_there(session: AsyncSession, caller: Caller, request_id: UUID) -> Problem:
-    """The answer where there is no such request: to the clinics that had to do with one that was destroyed, that it was."""
-    gone = await destruction.find_destroyed(session, request_id)
+    """The answer where there is no such request: to the clinics that had to do with one that was destroyed, that it was; not to
+    whom it was shut.
+    """
+    as_whom = replace(caller.viewer, roles=caller.viewer.roles | set(map(Role, caller.account.roles)))
+    gone = await destruction.find_destroyed(session, request_id, but=as_whom)
     if gone is None or (caller.clinic_id not in gone.clinic_ids and Role.OPERATOR not in caller.roles):
         return Problem("not_found")
     years = RetentionPolicy.model_validate(gone.destroyed["policy"]).years

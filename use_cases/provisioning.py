@@ -19,9 +19,10 @@ from domain.accounts import AccountEventKind, LetterKind, is_administered_by_cli
 from domain.model import Frozen
 from domain.requests import Role
 from domain.service_accounts import GIVEN_BY_DIRECTORIES
-from records import account_events, account_letters, one_time_links, passkeys, people, second_factors, sign_on
+from records import account_events, account_letters, load, one_time_links, passkeys, people, second_factors, sign_on
 from records.account_events import Hand
 from records.models import Account
+from records.visibility import Viewer, shut_to
 from translations import Language, language_named
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
@@ -33,7 +34,6 @@ from use_cases.people import (
     changing,
     close,
     close_for_good,
-    held_by,
     is_closed_by_a_person,
     open_again,
     take_over,
@@ -265,16 +265,19 @@ async def _welcome(session: AsyncSession, account: Account, now: datetime) -> li
 
 
 async def _tell_what_is_held(at: Changing) -> None:
-    """Nobody looks at the answer that a directory gets: the clinic's administrators learn what is to be handed over."""
-    if not await held_by(at, limit=1):
-        return
+    """Nobody looks at the answer that a directory gets: the clinic's administrators learn what is to be handed over, as far as it
+    is not shut to them.
+    """
     clinic_id, role = at.account.clinic_id, Role.CLINIC_ADMINISTRATOR
     for one in await people.list_accounts(at.session, clinic_id=clinic_id, role=role):
+        viewer = Viewer(one.id, clinic_id, frozenset({role}))
+        if not await load.held_by(at.session, at.account.id, but=shut_to(viewer), limit=1):
+            continue
         at.letters.append(await account_letters.write_to(at.session, LetterKind.HAND_OVER, one, at.now))
 
 
 def _administrator(caller: Caller) -> Administrator:
-    return Administrator(Hand(caller.actual_id, caller.side, caller.address), caller.clinic_id)
+    return Administrator(Hand(caller.actual_id, caller.side, caller.address), caller.clinic_id, caller.viewer)
 
 
 def _check_gives(said: DirectoryPerson) -> None:

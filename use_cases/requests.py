@@ -340,7 +340,7 @@ async def _frozen_shown(
 
 async def _earlier(session: AsyncSession, caller: Caller, row: RequestRecord) -> RelatedRequest | None:
     other = await _load_related(session, row.earlier_id) if row.earlier_id else None
-    if other is None:
+    if other is None or await visibility.is_shut_to(session, caller.viewer, other):
         return None
     return await _related(session, caller, other) or RelatedRequest(number=other.number)
 

@@ -129,7 +129,9 @@ async def whom_to_restrict(services: Services, caller: Caller, request_id: UUID)
             one
             for one in await restrictions.people_of(session, around)
             if one.id not in known
-            and (one.clinic_id == caller.clinic_id or not set(one.roles).isdisjoint(known_people.SHOWN))
+            and (
+                one.clinic_id == caller.clinic_id or not set(one.roles).isdisjoint({*known_people.SHOWN, Role.OPERATOR})
+            )
         ]
         names = await Names.load(session, [one.id for one in (*acted, *others)], [])
         return Whom(
@@ -148,7 +150,8 @@ async def restrict(services: Services, caller: Caller, request_id: UUID, new: Ne
     """Shut the request to whom is named, from now on and on every path. Should they hold it, the same transaction takes it away.
 
     Where that can't be done yet, as a document is being made, or something else moves it first, it follows
-    (`use_cases.shut_holders`). The same a second time is the restriction that there is, and takes away what is still there.
+    (`use_cases.shut_holders`). The same a second time is the restriction that there is, and takes away what is still there; with
+    another reason it is one more, and each has its own end.
 
     Raises Problem `not_found`, `not_yet`, `forbidden`, `invalid_input` for whom the clinic does not know, `wrote_the_request`,
     `restricts_yourself`, also for all administrators of the own clinic, or `nobody_left` where none of those who dispatch it
@@ -277,6 +280,8 @@ async def _must_be_known(session: AsyncSession, caller: Caller, row: RequestReco
 async def _is_known(session: AsyncSession, caller: Caller, account: Account) -> bool:
     if account.kind is AccountKind.SERVICE:
         return False  # who acts for nobody looks as the clinic's administrators do
+    if Role.OPERATOR in account.roles:
+        return True  # of whatever clinic: operators see the processes of all, and open what the engine keeps
     clinic = await people.load_clinic(session, account.clinic_id)
     is_own = account.clinic_id == caller.clinic_id
     return clinic is not None and (is_own or await known_people.is_shown(session, caller, account, clinic))
@@ -284,8 +289,11 @@ async def _is_known(session: AsyncSession, caller: Caller, account: Account) -> 
 
 async def _there_already(session: AsyncSession, row: RequestRecord, new: NewRestriction) -> RequestRestriction | None:
     wanted = (new.account_id, new.clinic_id, new.role)
-    holding = await restrictions.holding(session, row.id)
-    return next((one for one in holding if (one.account_id, one.clinic_id, one.role) == wanted), None)
+    for one in await restrictions.holding(session, row.id):
+        same = (one.account_id, one.clinic_id, one.role) == wanted
+        if same and await restrictions.reason_of(session, one.id) == new.reason:
+            return one
+    return None
 
 
 # What follows

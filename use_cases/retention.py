@@ -28,6 +28,7 @@ from records.database import Database
 from records.ids import new_id
 from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList
 from records.sealed import NOT_OPENED, tell_not_opened
+from records.visibility import Viewer, all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
 from use_cases.account_letters import send
@@ -132,8 +133,9 @@ async def read_retention(database: Database, administrator: Administrator, clini
     async with database.session() as session:
         clinic = await clinic_of(session, administrator, clinic_id)
         lists = await retention.lists_of(session, clinic_id, limit=LISTS_SHOWN)
-        counts = await retention.counts_of(session, [one.id for one in lists])
-        holds = await retention.holds_of(session, clinic_id)
+        shut = await all_shut_to(session, administrator.viewer)
+        counts = await retention.counts_of(session, [one.id for one in lists], shut)
+        holds = await retention.holds_of(session, clinic_id, shut)
         people_named = [hold.set_by for hold, _ in holds] + [one.approved_by for one in lists if one.approved_by]
         names = await Names.load(session, people_named, [])
         return Retention(
@@ -149,7 +151,7 @@ async def read_retention(database: Database, administrator: Administrator, clini
                 )
                 for hold, number in holds
             ],
-            lists=[_list_view(one, counts.get(one.id, 0), names) for one in lists],
+            lists=[_list_view(one, counts[one.id], names) for one in lists if one.id in counts],
         )
 
 
@@ -239,6 +241,8 @@ async def lift_hold(services: Starting, caller: Caller, hold_id: UUID) -> None:
         hold = await retention.lock_hold(session, hold_id)
         if hold is None or hold.clinic_id != caller.clinic_id:
             raise Problem("not_found")
+        if hold.request_id in await all_shut_to(session, caller.viewer):
+            raise Problem("not_found")
         if hold.lifted_at is None:
             now = datetime.now(UTC)
             hold.lifted_by, hold.lifted_at = caller.id, now
@@ -248,10 +252,10 @@ async def lift_hold(services: Starting, caller: Caller, hold_id: UUID) -> None:
 
 
 async def read_list(services: Starting, administrator: Administrator, list_id: UUID) -> WholeList:
-    """A list with everything on it. Raises Problem `not_found`."""
+    """A list with everything on it that is not shut to them. Raises Problem `not_found`, also where that is nothing."""
     async with services.database.session() as session:
         found = await list_to_see(session, administrator, list_id)
-        entries = await retention.entries_of(session, list_id)
+        entries = await _shown_of(session, administrator.viewer, list_id)
         held = await _held_now(session, entries) if found.state is not ListState.DONE else set()
         names = await Names.load(session, [found.approved_by] if found.approved_by else [], [])
         return WholeList(
@@ -263,16 +267,19 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
 
 async def approve(services: Starting, caller: Caller, list_id: UUID, approval: Approval) -> WholeList:
     """Approve the list as it was seen: what stands on it, and may go, is destroyed after `DESTROYED_AFTER`, and nothing brings it
-    back then. All administrators of the clinic are told.
+    back then. All administrators of the clinic are told. What is shut to them was not seen: it leaves the list, and stands on the
+    next one.
 
     The same a second time changes nothing. Raises Problem `forbidden`, `not_found`, or `retention_list_changed`.
     """
     letters: Sequence[UUID] = ()
     async with services.database.session() as session:
         found = await _own_list(session, caller, list_id)
-        if digest_of(await retention.entries_of(session, list_id)) != approval.sha256:
+        shown = await _shown_of(session, caller.viewer, list_id)
+        if digest_of(shown) != approval.sha256:
             raise Problem("retention_list_changed")
         if found.state is ListState.WAITING:
+            await retention.keep_only(session, list_id, [one.request_id for one in shown])
             now = datetime.now(UTC)
             found.state, found.approved_by, found.approved_at = ListState.APPROVED, caller.id, now
             clinic = await session.get_one(Clinic, found.clinic_id)
@@ -290,6 +297,7 @@ async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeL
     """
     async with services.database.session() as session:
         found = await _own_list(session, caller, list_id)
+        await _shown_of(session, caller.viewer, list_id)
         if found.state is not ListState.WAITING:
             now, due = datetime.now(UTC), destroyed_from(found)
             if (
@@ -305,6 +313,14 @@ async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeL
             account_events.note(session, AccountEventKind.RETENTION_TAKEN_BACK, clinic, hand_of(caller), now)
     await begin_destruction(services, list_id)
     return await read_list(services, Administrator.of(caller), list_id)
+
+
+async def _shown_of(session: AsyncSession, viewer: Viewer | None, list_id: UUID) -> Sequence[RetentionEntry]:
+    """What stands on the list and is not shut to the viewer. Raises Problem `not_found` where that is nothing."""
+    shown = await retention.entries_of(session, list_id, await all_shut_to(session, viewer))
+    if not shown:
+        raise Problem("not_found")
+    return shown
 
 
 def destroyed_from(found: RetentionList) -> datetime | None:

@@ -338,7 +338,9 @@ async def changing(services: Starting, by: Administrator, account_id: UUID) -> A
 async def _give_secret(at: Changing) -> GivenSecret:
     text = SECRET_PREFIX + secrets.token_urlsafe(32)
     ending = text[-SHOWN_OF_A_SECRET:]
-    await service_accounts.add_secret(at.session, at.account.id, sha256=hidden(text), ending=ending, now=at.now)
+    await service_accounts.add_secret(
+        *(at.session, at.account.id), sha256=hidden(text), ending=ending, given_by=at.by.hand.account_id, now=at.now
+    )
     at.note(AccountEventKind.SECRET_ADDED, {"secret": [None, ending]})
     await at.session.flush()
     return GivenSecret(service_account=await view_of(at.session, at.found), secret=text)

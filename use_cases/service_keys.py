@@ -40,7 +40,12 @@ async def add_key(services: Starting, by: Administrator, account_id: UUID, new: 
             if len(living) >= MOST_KEYS:
                 raise Problem("too_many_keys", limit=MOST_KEYS)
             await service_keys.add_key(
-                at.session, account_id, kid=kid, algorithm=algorithm, public_key=public, now=at.now
+                *(at.session, account_id),
+                kid=kid,
+                algorithm=algorithm,
+                public_key=public,
+                given_by=at.by.hand.account_id,
+                now=at.now,
             )
             at.note(AccountEventKind.KEY_ADDED, {"key": [None, kid]})
             return await view_of(at.session, at.found)

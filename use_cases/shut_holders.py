@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.service import RPCError
 
 from domain.requests import Role
 from domain.rules import UnknownRulesError
@@ -34,7 +35,7 @@ then, and so is an engine or a worker that was away for a moment.
 _UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
 """What a request of another Relais raises, one that does not open, or one that is gone: the others go on."""
 
-_GIVEN_LATER = (GateError, SQLAlchemyError, *_UNREADABLE)
+_GIVEN_LATER = (GateError, RPCError, SQLAlchemyError, OSError, *_UNREADABLE)
 
 _NOBODY = UUID(int=0)
 

@@ -40,6 +40,7 @@ from records.account_events import Hand
 from records.database import Database
 from records.ids import new_id
 from records.models import Clinic, WebhookAttempt, WebhookEndpoint
+from records.visibility import all_shut_to
 from records.webhooks import Listed
 from settings import Settings
 from use_cases.administrators import Administrator
@@ -212,7 +213,10 @@ async def list_messages(
     """What it was told, or is to be told, the newest first. Raises Problem `not_found`."""
     async with services.database.session() as session:
         endpoint = await _to_see(session, by, endpoint_id)
-        found = await webhooks.list_messages(session, endpoint.id, state=state, before=before, limit=limit + 1)
+        shut = await all_shut_to(session, by.viewer)
+        found = await webhooks.list_messages(
+            session, endpoint.id, state=state, before=before, limit=limit + 1, without=shut
+        )
     shown = found[:limit]
     last = shown[-1].message.id if len(found) > limit else None
     return DeliveryPage(items=[_delivery(one) for one in shown], next=last)
@@ -222,7 +226,7 @@ async def read_message(services: Starting, by: Administrator, endpoint_id: UUID,
     """One message at an endpoint. Raises Problem `not_found`."""
     async with services.database.session() as session:
         endpoint = await _to_see(session, by, endpoint_id)
-        return _delivery(await _message(session, endpoint, message_id))
+        return _delivery(await _message(session, by, endpoint, message_id))
 
 
 async def list_attempts(
@@ -233,7 +237,7 @@ async def list_attempts(
     """
     async with services.database.session() as session:
         endpoint = await _to_see(session, by, endpoint_id)
-        await _message(session, endpoint, message_id)
+        await _message(session, by, endpoint, message_id)
         found = await webhooks.list_attempts(session, endpoint.id, message_id, limit=ATTEMPTS_SHOWN)
     return [_attempt(one, by) for one in found]
 
@@ -263,6 +267,7 @@ async def add_webhook(services: Starting, by: Administrator, clinic_id: UUID, ne
             types=new.event_types,
             description=new.description,
             sealed_secret=sealed_secret(services.settings, id_, secret),
+            given_by=by.hand.account_id,
             now=now,
         )
         at = Changing(session, by, endpoint, now)
@@ -292,6 +297,8 @@ async def change_webhook(
         for name, value in changed.items():
             if name != "enabled":
                 setattr(endpoint, name, value)
+        if "url" in changed:
+            endpoint.given_by = by.hand.account_id
         endpoint.version += 1
         await at.note(AccountEventKind.WEBHOOK_CHANGED, dict.fromkeys(changed))
         await _follow(at, changed)
@@ -337,7 +344,7 @@ async def test(services: Starting, by: Administrator, endpoint_id: UUID) -> Deli
         at.must_be_enabled()
         message_id = await webhooks.queue_test(at.session, at.endpoint, at.now)
         await at.note(AccountEventKind.WEBHOOK_TESTED)
-        return _delivery(await _message(at.session, at.endpoint, message_id))
+        return _delivery(await _message(at.session, by, at.endpoint, message_id))
 
 
 async def replay_message(services: Starting, by: Administrator, endpoint_id: UUID, message_id: UUID) -> DeliveryView:
@@ -347,7 +354,7 @@ async def replay_message(services: Starting, by: Administrator, endpoint_id: UUI
     """
     async with _changing(services, by, endpoint_id) as at:
         at.must_be_enabled()
-        found = await _message(at.session, at.endpoint, message_id)
+        found = await _message(at.session, by, at.endpoint, message_id)
         if not _can_be_replayed(found):
             raise Problem("webhook_not_replayable")
         await webhooks.replay_message(at.session, found.delivery, at.now)
@@ -469,8 +476,9 @@ async def _to_see(session: AsyncSession, by: Administrator, endpoint_id: UUID) -
     return endpoint
 
 
-async def _message(session: AsyncSession, endpoint: WebhookEndpoint, message_id: UUID) -> Listed:
-    found = await webhooks.load_message(session, endpoint.id, message_id)
+async def _message(session: AsyncSession, by: Administrator, endpoint: WebhookEndpoint, message_id: UUID) -> Listed:
+    shut = await all_shut_to(session, by.viewer)
+    found = await webhooks.load_message(session, endpoint.id, message_id, shut)
     if found is None:
         raise Problem("not_found")
     return found

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from domain.events import Event
-from domain.requests import Request
+from domain.requests import Request, Role
 from domain.service_accounts import Scope
 from domain.webhooks import WITH_DOCUMENT
 from fhir.told import heard, message_to_send
@@ -32,6 +32,7 @@ from records.models import (
 )
 from records.projection import record_event
 from records.store import DocumentStore
+from records.visibility import Viewer
 from settings import Settings
 from tests.partners.requester import Requester
 from tests.records.scenes import SHA, Scene, Story, make_draft, set_scene
@@ -135,7 +136,8 @@ class Told:
 
     def administrator(self, who: str = "home_administrator") -> Administrator:
         account = self.scene.accounts[who]
-        return Administrator(Hand(account.id, Side.API), account.clinic_id)
+        viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
+        return Administrator(Hand(account.id, Side.API), account.clinic_id, viewer)
 
     async def keep(self, terms: EndpointTerms | None) -> None:
         async with self.office.database.session() as session:

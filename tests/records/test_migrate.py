@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from alembic import command
@@ -13,10 +15,22 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from records import migrate, requests, schema
+from domain.accounts import AccountEventKind
+from records import account_events, migrate, requests, schema, service_accounts, service_keys, webhooks
+from records.account_events import Hand
 from records.database import Database
 from records.errors import SchemaError
-from records.models import FROZEN_TABLES, Base, Participant, PatientWord
+from records.ids import new_id
+from records.models import (
+    FROZEN_TABLES,
+    Base,
+    Participant,
+    PatientWord,
+    ServiceKey,
+    ServiceSecret,
+    Side,
+    WebhookEndpoint,
+)
 from records.projection import record_event
 from settings import Settings
 from tests.conftest import MakeDatabase
@@ -85,6 +99,52 @@ async def test_the_migration_of_scans_is_done_again_where_it_was_broken_off(
     await migrate.upgrade(url)
     async with database.engine.connect() as connection:
         assert "ix_attachments_scan" in await connection.run_sync(indexes)
+    await database.close()
+
+
+async def test_who_gave_what_lets_systems_in_is_taken_from_the_events(
+    make_database: MakeDatabase, migrated_template: str
+) -> None:
+    """Of the same moment; of a webhook, who said the address that it has."""
+    url = await make_database(migrated_template)
+    database, now = Database(url), datetime.now(UTC)
+    async with database.session() as session:
+        scene = await set_scene(session)
+        one, other = scene.accounts["administrator"], scene.accounts["colleague"]
+        of_system: dict[str, Any] = {
+            "purpose": "",
+            "scopes": [],
+            "language": "fr",
+            "expires_at": now + timedelta(days=9),
+        }
+        system = await service_accounts.add(session, clinic_id=scene.far.id, name="S", now=now, **of_system)
+        account_id = system.account.id
+        for index, (hand, kind) in enumerate(((one, "secret_added"), (other, "key_added"))):
+            at = now + timedelta(seconds=index)
+            account_events.note(session, AccountEventKind(kind), system.account, Hand(hand.id, Side.API), at)
+        secret: dict[str, Any] = {"sha256": "a", "ending": "a", "given_by": None}
+        await service_accounts.add_secret(session, account_id, now=now, **secret)
+        await service_accounts.add_secret(session, account_id, now=now + timedelta(days=1), **{**secret, "sha256": "b"})
+        key: dict[str, Any] = {"kid": "k", "algorithm": "ES384", "public_key": {}, "given_by": None}
+        await service_keys.add_key(session, account_id, now=now + timedelta(seconds=1), **key)
+        for host, hands in (("one.test", [one]), ("two.test", [one, other]), ("three.test", [])):
+            said: dict[str, Any] = {"types": [], "description": "", "sealed_secret": "", "given_by": None}
+            of: dict[str, Any] = {"endpoint_id": new_id(), "clinic_id": scene.far.id}
+            await webhooks.add(session, url=f"https://{host}/in", now=now, **of, **said)
+            for index, hand in enumerate(hands):
+                kind = AccountEventKind.WEBHOOK_CHANGED if index else AccountEventKind.WEBHOOK_ADDED
+                changes = {"webhook": [None, host], **({"url": None} if index else {})}
+                at = now + timedelta(seconds=index)
+                account_events.note(session, kind, scene.far, Hand(hand.id, Side.API), at, changes)
+        ids = one.id, other.id
+    await taken_back(database, "0067")
+    await migrate.upgrade(url)
+    async with database.session() as session:
+        secrets = await session.scalars(select(ServiceSecret.given_by).order_by(ServiceSecret.sha256))
+        keys = await session.scalars(select(ServiceKey.given_by))
+        endpoints = await session.scalars(select(WebhookEndpoint.given_by).order_by(WebhookEndpoint.id))
+        assert (secrets.all(), keys.all()) == ([ids[0], None], [ids[1]])
+        assert endpoints.all() == [*ids, None]
     await database.close()
 
 

@@ -214,11 +214,15 @@ async def test_whose_access_is_ended_is_out_at_once_and_what_they_hold_is_told(
     request_id = await submitted(system)
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": specialist.id}))
     boss = system.administrator.account
+    shut_out = await add_person(system, f"boss_{uuid4().hex[:8]}", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    body = {"account_id": shut_out.id, "reason": "Parenté."}
+    ok(await system.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
     before = await letters_of(system, boss, LetterKind.HAND_OVER)
     assert (await specialist.get("/me")).status_code == 200
     told(await directory.patch(str(specialist.account.id), {"op": "replace", "path": "active", "value": False}))
     assert (await specialist.get("/me")).status_code == 401
     assert await letters_of(system, boss, LetterKind.HAND_OVER) == before + 1
+    assert await letters_of(system, shut_out.account, LetterKind.HAND_OVER) == 0, "what is shut to them is not told"
     kept = ok(await system.administrator.get(f"/accounts/{specialist.account.id}"))
     assert (kept["state"], kept["holds"]) == ("locked", 1)
     still = told(await directory.patch(str(specialist.account.id), {"op": "replace", "path": "roles", "value": []}))

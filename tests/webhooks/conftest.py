@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy import delete, select
 from temporalio.client import Client
 
+from domain.requests import Role
 from domain.webhooks import CHOSEN, DeliveryState, WebhookType
 from fhir.notifications import notification_to_send
 from records.account_events import Hand
 from records.database import Database
 from records.models import Side, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.projection import record_event
+from records.visibility import Viewer
 from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.records.scenes import Scene, Story
@@ -93,7 +95,8 @@ class Office:
 
 def administrator(scene: Scene, who: str) -> Administrator:
     account = scene.accounts[who]
-    return Administrator(Hand(account.id, Side.API), account.clinic_id)
+    viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
+    return Administrator(Hand(account.id, Side.API), account.clinic_id, viewer)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -178,6 +179,63 @@ async def test_what_is_shut_to_administrators_is_not_told_to_their_systems(
     assert await office.states(far) == [DeliveryState.DROPPED] * 2
     assert receiver.connections == 1  # its test
     assert await office.states(home) == [DeliveryState.DELIVERED] * 3
+
+
+async def test_what_is_shut_to_who_said_where_webhooks_go_is_not_told_there(
+    office: Office, receiver: Receiver, other: Receiver
+) -> None:
+    """By name: they chose who listens there. Another clinic is told as before."""
+    scene, draft = await scene_with_draft(office.database)
+    far, _ = await office.endpoint(scene, "administrator", receiver)
+    home, _ = await office.endpoint(scene, "home_administrator", other)
+    await office.record(usual_story(scene, draft), slice(0, 3))
+    by, named = scene.accounts["home_administrator"].id, scene.accounts["administrator"].id
+    async with office.database.session() as session:
+        await restrictions.add(session, draft.id, named, None, reason="Parenté.", set_by=by, now=office.now)
+    await office.send()
+    assert await office.states(far) == [DeliveryState.DROPPED] * 2
+    assert receiver.connections == 1  # its test
+    assert await office.states(home) == [DeliveryState.DELIVERED] * 3
+
+
+async def test_it_is_told_again_where_somebody_else_has_said_the_address(
+    office: Office, receiver: Receiver, other: Receiver
+) -> None:
+    """Only who said the present one counts; and what is shut to another webhook of the clinic is told to this one."""
+    scene, draft = await scene_with_draft(office.database)
+    id_, _ = await office.endpoint(scene, "home_administrator", receiver)
+    by, named = scene.accounts["requester"], scene.accounts["home_administrator"]
+    async with office.database.session() as session:
+        await restrictions.add(session, draft.id, named.id, None, reason="Parenté.", set_by=by.id, now=office.now)
+    story = usual_story(scene, draft)
+    await office.record(story, slice(0, 1))
+    await office.send()
+    assert await office.states(id_) == [DeliveryState.DROPPED]
+    somebody = replace(administrator(scene, "everything"), clinic_id=scene.home.id)
+    await webhooks.change_webhook(office, somebody, id_, WebhookChange(url=other.url), None)
+    office.catch_up()
+    await office.send()
+    await office.record(story, slice(1, 3))
+    await office.send()
+    assert await office.states(id_) == [DeliveryState.DROPPED, DeliveryState.DELIVERED, DeliveryState.DELIVERED]
+
+
+async def test_what_is_shut_by_role_to_who_said_where_a_webhook_is_is_not_told_there(
+    office: Office, receiver: Receiver
+) -> None:
+    scene, draft = await scene_with_draft(office.database)
+    somebody = replace(administrator(scene, "everything"), clinic_id=scene.home.id)
+    id_, _ = await office.endpoint(scene, "home_administrator", receiver)
+    async with office.database.session() as session:
+        await session.execute(
+            update(WebhookEndpoint).where(WebhookEndpoint.id == id_).values(given_by=somebody.hand.account_id)
+        )
+        role = (scene.home.id, Role.PROVIDER)
+        by = scene.accounts["home_administrator"].id
+        await restrictions.add(session, draft.id, None, role, reason="Parenté.", set_by=by, now=office.now)
+    await office.record(usual_story(scene, draft), slice(0, 1))
+    await office.send()
+    assert await office.states(id_) == [DeliveryState.DROPPED]
 
 
 async def test_event_and_message_are_one_transaction(office: Office, receiver: Receiver) -> None:

@@ -42,6 +42,7 @@ from tests.webhooks.test_sender import letters
 from use_cases import subscriptions, webhooks
 from use_cases.caller import Caller, System
 from use_cases.problems import Problem
+from use_cases.service_accounts import Rotation, rotate
 from use_cases.subscriptions import NewSubscription
 
 A_MOMENT = timedelta(seconds=1)
@@ -357,6 +358,27 @@ async def test_what_is_shut_at_the_persons_wish_is_not_told(office: Office, rece
     async with office.database.session() as session:
         role = (scene.home.id, Role.CLINIC_ADMINISTRATOR)
         await restrictions.add(session, draft.id, None, role, reason="Parenté.", set_by=by.id, now=office.now)
+    await office.record(story, slice(1, 3))
+    await office.send()
+    assert numbers(receiver) == [1]
+    assert await reader.events(id_) == [(1, None)]
+
+
+async def test_what_is_shut_to_who_can_come_in_as_the_system_is_not_told(office: Office, receiver: Receiver) -> None:
+    """Who has given out a secret of it; while somebody else has, it is told."""
+    scene, draft = await scene_with_draft(office.database)
+    reader, story = await reader_of(office, scene), usual_story(scene, draft)
+    by, named = scene.accounts["home_administrator"], scene.accounts["everything"]
+    id_ = await reader.new(receiver)
+    await rotate(office, administrator(scene, "home_administrator"), reader.caller.id, Rotation())
+    async with office.database.session() as session:
+        await restrictions.add(session, draft.id, named.id, None, reason="Parenté.", set_by=by.id, now=office.now)
+    await office.record(story, slice(0, 1))
+    await office.send()
+    assert numbers(receiver) == [1]
+    await rotate(
+        office, replace(administrator(scene, "everything"), clinic_id=scene.home.id), reader.caller.id, Rotation()
+    )
     await office.record(story, slice(1, 3))
     await office.send()
     assert numbers(receiver) == [1]
