@@ -113,8 +113,8 @@ async def _restricted_by(session: AsyncSession, row: RequestRecord) -> Account |
 
 
 async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: restrictions.Looking | None) -> bool:
-    """Whether its holder must not see it; or can't work on it any more, and one of those who might hand it on does not see it:
-    which of them let the holder go is known only at that moment.
+    """Whether its holder must not see it; or can't work on it any more, and it is shut to whoever let them go. A later look does not
+    know who that was: then it is enough that one of those who might hand it on does not see it.
     """
     holder = process_of(row).holder
     if await restrictions.is_shut_to_holder(session, row.id, holder):
@@ -122,6 +122,7 @@ async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: 
     account = await session.get(Account, holder.id) if holder.kind is HolderKind.PROVIDER and holder.id else None
     if account is None or (account.active and Role.PROVIDER in account.roles):
         return False
-    if let_go_by is not None and await restrictions.is_shut_to(session, *let_go_by, row.id):
-        return True
-    return await restrictions.is_shut_to_one(session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)
+    at_clinic = (session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)
+    if let_go_by is None:
+        return await restrictions.is_shut_to_one(*at_clinic)
+    return await restrictions.is_shut_to(session, *let_go_by, row.id) or await restrictions.is_shut_to_all(*at_clinic)

@@ -20,7 +20,7 @@ async def test_access_is_restricted_and_given_back(portal: Portal, system: Syste
         assert await page.get_by_label("Motif").input_value() == WHY, "nobody was chosen, and nothing is lost"
         assert await page.locator("#error-whom").count() == 1
         assert await page.locator(f"option[value='{system.requester.id}']").count() == 0, "who wrote it is not offered"
-        await page.get_by_label("Qui en est exclu").select_option(system.provider.id)
+        await page.get_by_label("Personne ou rôle à exclure").select_option(system.provider.id)
         await page.get_by_role("button", name="Fermer").click()
         shown = await page.inner_text("main")
         assert WHY in shown
