@@ -113,8 +113,8 @@ async def _restricted_by(session: AsyncSession, row: RequestRecord) -> Account |
 
 
 async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: restrictions.Looking | None) -> bool:
-    """Whether its holder must not see it; or can't work on it any more, and it is shut to whoever let them go. A later look does not
-    know who that was: then it is enough that one of those who might hand it on does not see it.
+    """Whether its holder must not see it; or can't work on it any more, and it is shut to whoever let them go. A later look does
+    not know who that was: then it is enough that one of those who might hand it on does not see it.
     """
     holder = process_of(row).holder
     if await restrictions.is_shut_to_holder(session, row.id, holder):
