@@ -197,7 +197,7 @@ class _FunctionReader(ast.NodeVisitor):
         for handler in node.handlers:
             kinds = self._classes_in([handler.type] if handler.type else [])
             if handler.name:
-                self._names[handler.name] = next((_Instance(kind) for kind in kinds), None)
+                self._names[handler.name] = _one_of(kinds)
             if not any(isinstance(part, ast.Raise) and part.exc is None for part in ast.walk(handler)):
                 caught |= kinds
         self._codes |= _without(caught, self.codes_in(node.body))
@@ -297,6 +297,14 @@ def _codes_within(value: object) -> Iterator[str]:
             yield from _codes_within(one)
     elif isinstance(value, RefusalCode) or (isinstance(value, str) and value in PROBLEMS):
         yield str(value)
+
+
+def _one_of(caught: frozenset[type]) -> _Instance | None:
+    """What stands for an error of these classes: one that has a code, else nothing where they are many."""
+    coded = sorted((kind for kind in caught if issubclass(kind, Problem | Refusal)), key=lambda kind: kind.__qualname__)
+    if coded:
+        return _Instance(coded[0])
+    return _Instance(next(iter(caught))) if len(caught) == 1 else None
 
 
 def _without(caught: frozenset[type], codes: set[str]) -> set[str]:
