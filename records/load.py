@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, func, select, true
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Status
@@ -64,15 +64,13 @@ async def pools_waiting(
     return {id_: count for id_, count in await session.execute(query) if id_ is not None}
 
 
-async def held_by(
-    session: AsyncSession, provider_id: uuid.UUID, *, but: Select[uuid.UUID], limit: int
-) -> list[uuid.UUID]:
-    """The requests that one provider holds, to accept or accepted, the soonest due first; without those of `but`."""
+async def held_by(session: AsyncSession, provider_id: uuid.UUID, viewer: Viewer, *, limit: int) -> list[uuid.UUID]:
+    """The requests that one provider holds, to accept or accepted, without what is shut to the viewer; the soonest due first."""
     query = select(RequestRecord.id).where(
         RequestRecord.holder_id == provider_id,
         RequestRecord.holder_kind == HolderKind.PROVIDER,
         RequestRecord.status.in_([Status.AWAITING_ACCEPTANCE, Status.ACCEPTED]),
-        RequestRecord.id.not_in(but),
+        _is_open_to(viewer),
     )
     return list(await session.scalars(query.order_by(RequestRecord.due_at.nulls_last(), RequestRecord.id).limit(limit)))
 

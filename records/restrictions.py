@@ -7,6 +7,7 @@ of the request, or to be given it. Who wrote a request is never shut out of it.
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -48,9 +49,6 @@ from records.models import (
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 from records.straight import Straight
 
-Looking = tuple[uuid.UUID, uuid.UUID, frozenset[Role]]
-"""Who looks: an account, for which clinic, in which roles."""
-
 
 def shut_to(
     account_id: uuid.UUID,
@@ -86,16 +84,27 @@ def _shut_to(
         roles, has_role = roles | had_roles, false()
     of_role = or_(RequestRestriction.role.in_(sorted(roles)) if roles else false(), has_role)
     theirs = or_(RequestRestriction.account_id == account_id, and_(RequestRestriction.clinic_id == clinic_id, of_role))
+    return select(RequestRestriction.request_id).where(theirs, _holds(), ~_wrote_it(account_id))
+
+
+def _wrote_it(account_id: ColumnExpressionArgument[uuid.UUID] | uuid.UUID) -> Exists:
     asked = aliased(RequestRecord)
-    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
-    return select(RequestRestriction.request_id).where(theirs, _holds(), ~wrote_it)
+    return exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
+
+
+def _means(account: type[Account]) -> ColumnElement[bool]:
+    """Whether a restriction means somebody, by name or by role."""
+    return or_(
+        RequestRestriction.account_id == account.id,
+        and_(RequestRestriction.clinic_id == account.clinic_id, RequestRestriction.role == any_(account.roles)),
+    )
 
 
 def _shut_to_keepers(system_id: uuid.UUID | None) -> Select[uuid.UUID] | None:
     if system_id is None:
         return None
-    kept = _kept().where(_GIVEN.c.kept_id == system_id)
-    return kept.with_only_columns(RequestRestriction.request_id)
+    kept = _to_people(RequestRestriction.request_id).join(_GIVEN, _GIVEN.c.given_by == Account.id)
+    return kept.where(_GIVEN.c.kept_id == system_id)
 
 
 _LIVES = or_(ServiceSecret.ends_at.is_(None), ServiceSecret.ends_at > func.now())
@@ -109,20 +118,19 @@ signs, or where the webhook is.
 """
 
 
-def _kept() -> Select[uuid.UUID, uuid.UUID]:
-    """The requests that are shut to a keeper, by name or by role, each with the system's account, or with the webhook."""
-    theirs = or_(
-        RequestRestriction.account_id == Account.id,
-        and_(RequestRestriction.clinic_id == Account.clinic_id, RequestRestriction.role == any_(Account.roles)),
-    )
-    asked = aliased(RequestRecord)
-    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == Account.id)
-    return (
-        select(RequestRestriction.request_id, _GIVEN.c.kept_id)
-        .join(Account, theirs)
-        .join(_GIVEN, _GIVEN.c.given_by == Account.id)
-        .where(_holds(), ~wrote_it)
-    )
+def _to_people(*columns: Any) -> Select[*tuple[Any, ...]]:
+    """Of each restriction that holds, whom of all accounts it shuts out."""
+    found = select(*columns).select_from(RequestRestriction).join(Account, _means(Account))
+    return found.where(_holds(), ~_wrote_it(Account.id))
+
+
+async def shut_to_each(session: AsyncSession, account_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, set[uuid.UUID]]:
+    """To each of these accounts, the requests that are shut to them."""
+    found: dict[uuid.UUID, set[uuid.UUID]] = {id_: set() for id_ in account_ids}
+    query = _to_people(Account.id, RequestRestriction.request_id).where(Account.id.in_(account_ids))
+    for account_id, request_id in await session.execute(query) if found else ():
+        found[account_id].add(request_id)
+    return found
 
 
 async def keepers_of(session: AsyncSession, system_id: uuid.UUID) -> Sequence[Account]:
@@ -168,22 +176,15 @@ def is_shut_to_account(
 
 def _names(account: type[Account]) -> Exists:
     """Restrictions that hold and shut somebody out; of which request is still to be said."""
-    theirs = or_(
-        RequestRestriction.account_id == account.id,
-        and_(RequestRestriction.clinic_id == account.clinic_id, RequestRestriction.role == any_(account.roles)),
-    )
-    asked = aliased(RequestRecord)
-    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account.id)
-    return exists().where(theirs, _holds(), ~wrote_it.correlate(RequestRestriction, account))
+    return exists().where(_means(account), _holds(), ~_wrote_it(account.id).correlate(RequestRestriction, account))
+
+
+def _holds() -> ColumnElement[bool]:
+    return ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
 
 
 _THERE = Straight(
-    select(
-        exists().where(
-            RequestRestriction.request_id == bindparam("request_id", type_=Uuid()),
-            ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id),
-        )
-    )
+    select(exists().where(RequestRestriction.request_id == bindparam("request_id", type_=Uuid()), _holds()))
 )
 
 
@@ -210,15 +211,17 @@ async def is_away(session: AsyncSession, request_id: uuid.UUID, provider_id: uui
 
 async def is_open_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
     """Whether anybody who is active has that role at the clinic and may see this request."""
-    of_clinic = and_(Account.clinic_id == clinic_id, Account.active, Account.roles.contains([role.value]))
-    query = select(Account.id).where(of_clinic, ~is_shut_out(request_id)).limit(1)
-    return await session.scalar(query) is not None
+    return await _is_one(session, clinic_id, role, ~is_shut_out(request_id))
 
 
 async def is_shut_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
     """Whether anybody who is active and has that role at the clinic is shut out of this request."""
+    return await _is_one(session, clinic_id, role, is_shut_out(request_id))
+
+
+async def _is_one(session: AsyncSession, clinic_id: uuid.UUID, role: Role, which: ColumnElement[bool]) -> bool:
     of_clinic = and_(Account.clinic_id == clinic_id, Account.active, Account.roles.contains([role.value]))
-    return await session.scalar(select(Account.id).where(of_clinic, is_shut_out(request_id)).limit(1)) is not None
+    return await session.scalar(select(Account.id).where(of_clinic, which).limit(1)) is not None
 
 
 async def is_shut_to_all(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
@@ -259,12 +262,10 @@ async def shut_to_listeners(
         if one.clinic_id is not None and one.role == Role.CLINIC_ADMINISTRATOR
     }
     ids = literal(list({one.request_id for one in restricted}), ARRAY(Uuid()))
-    kept = await session.execute(_kept().where(RequestRestriction.request_id == any_(ids)))
+    to_keepers = _to_people(RequestRestriction.request_id, _GIVEN.c.kept_id)
+    to_keepers = to_keepers.join(_GIVEN, _GIVEN.c.given_by == Account.id)
+    kept = await session.execute(to_keepers.where(RequestRestriction.request_id == any_(ids)))
     return shut | {(request_id, kept_id) for request_id, kept_id in kept}
-
-
-def _holds() -> ColumnElement[bool]:
-    return ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
 
 
 async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:

@@ -21,6 +21,7 @@ from records import audit, commands, restrictions
 from records.audit import By
 from records.models import Account, GivenCommand, RequestRecord, Side
 from records.requests import process_of
+from records.visibility import Viewer, is_shut_to
 from translations import gettext_for, language_named
 from translations import gettext_noop as _
 
@@ -31,7 +32,7 @@ _WITH_PROVIDER = tuple(status for status in Status if status.is_with_provider)
 
 
 async def take_away(
-    session: AsyncSession, row: RequestRecord, now: datetime, *, let_go_by: restrictions.Looking | None = None
+    session: AsyncSession, row: RequestRecord, now: datetime, *, let_go_by: Viewer | None = None
 ) -> GivenCommand | None:
     """Write down that the request, whose row is locked, goes back to dispatch, where its holder must not see it; or where they
     can't work on it any more and it is shut to `let_go_by`, who is to hand on what they hold: then nobody would.
@@ -74,8 +75,6 @@ async def take_away(
 
 async def is_stuck(session: AsyncSession, row: RequestRecord) -> bool:
     """Whether the request waits for nobody who sees it: its holder, all who dispatch it, or all who answer about its report."""
-    if not await restrictions.are_there(session, row.id):
-        return False
     if row.status is Status.AWAITING_DISPATCH:
         return await restrictions.is_shut_to_all(session, row.id, row.dispatch_clinic_id, Role.DISPATCHER)
     if row.follow_up_signer_id is not None and row.follow_up_clinic_id is not None:
@@ -112,7 +111,7 @@ async def _restricted_by(session: AsyncSession, row: RequestRecord) -> Account |
     return await session.get(Account, newest.set_by)
 
 
-async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: restrictions.Looking | None) -> bool:
+async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: Viewer | None) -> bool:
     """Whether its holder must not see it; or can't work on it any more, and it is shut to whoever let them go. A later look does
     not know who that was: then it is enough that one of those who might hand it on does not see it.
     """
@@ -125,4 +124,4 @@ async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: 
     at_clinic = (session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)
     if let_go_by is None:
         return await restrictions.is_shut_to_one(*at_clinic)
-    return await restrictions.is_shut_to(session, *let_go_by, row.id) or await restrictions.is_shut_to_all(*at_clinic)
+    return await is_shut_to(session, let_go_by, row) or await restrictions.is_shut_to_all(*at_clinic)

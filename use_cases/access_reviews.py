@@ -199,7 +199,7 @@ async def read_finding(services: Services, caller: Caller, review_id: UUID, find
         [finding] = await _findings(session, review_id, [finding_id], shut)
         [view] = await _finding_views(session, caller, shut, [finding])
         entries = await access_reviews.entries_named(session, finding.entries)
-        known = await _known(session, caller, entries)
+        known = await _known(session, caller, shut, entries)
         return WholeFinding(
             **dict(view),
             review_id=review_id,
@@ -229,7 +229,7 @@ async def settle(services: Services, caller: Caller, review_id: UUID, new: NewVe
         if any(shut.must_be_settled_by_others(one, caller) for one in findings):
             raise Problem("about_yourself")
         said = await access_reviews.verdicts_on(session, new.finding_ids)
-        known = await _known(session, caller, findings)
+        known = await _known(session, caller, shut, findings)
         now = datetime.now(UTC)
         for one in findings:
             before = said.get(one.id, [])
@@ -319,7 +319,7 @@ class _Shut:
     the caller has shut to others.
     """
 
-    to_caller: Collection[UUID]
+    to_caller: set[UUID]
     to_each: Mapping[UUID, Collection[UUID]]
     by_caller: Collection[UUID]
 
@@ -361,10 +361,12 @@ async def _says_again(session: AsyncSession, caller: Caller, before: Sequence[Ac
     return (await access_reviews.notes_of(session, [last]))[last.finding_id, last.number] == new.note
 
 
-async def _known(session: AsyncSession, caller: Caller, named: Iterable[AccessFinding | AuditEntry]) -> set[UUID]:
+async def _known(
+    session: AsyncSession, caller: Caller, shut: _Shut, named: Iterable[AccessFinding | AuditEntry]
+) -> set[UUID]:
     """Those of the requests that the caller's clinic may know of, without what is shut to the caller."""
     ids = {one.request_id for one in named if one.request_id}
-    return await access_reviews.known_to(session, caller.clinic_id, ids) - await all_shut_to(session, caller.viewer)
+    return await access_reviews.known_to(session, caller.clinic_id, ids) - shut.to_caller
 
 
 async def _seals_with(session: AsyncSession, request_id: UUID | None, known: Collection[UUID]) -> UUID | None:
@@ -439,7 +441,7 @@ async def _finding_views(
     notes = await access_reviews.notes_of(session, verdicts)
     named = [*(one.account_id for one in findings), *(one.given_by for one in verdicts)]
     names = await Names.load(session, named, [])
-    known = await _known(session, caller, findings)
+    known = await _known(session, caller, shut, findings)
     numbers = await access_reviews.numbers_of(session, known)
     return [
         FindingView(

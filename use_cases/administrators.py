@@ -17,19 +17,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import GIVEN_BY_CLINICS, GIVEN_BY_OPERATORS, is_administered_by_clinic
 from domain.requests import Role
-from records import people
+from records import people, restrictions
 from records.account_events import Hand
 from records.models import Account, Invitation, Side
-from records.visibility import Viewer, all_shut_to
+from records.visibility import Viewer
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 
 
 async def shut_to_each(session: AsyncSession, clinic_id: UUID) -> dict[UUID, set[UUID]]:
     """To each active administrator of the clinic, the requests that restrictions shut to them."""
-    roles = frozenset({Role.CLINIC_ADMINISTRATOR})
     found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
-    return {one.id: await all_shut_to(session, Viewer(one.id, clinic_id, roles)) for one in found}
+    return await restrictions.shut_to_each(session, [one.id for one in found])
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from records import (
     load,
     one_time_links,
     people,
-    restrictions,
     second_factors,
     webhooks,
 )
@@ -450,8 +449,8 @@ async def _check_may_lose(at: Changing, roles: Collection[str], *, hands_over: b
 
 async def held_by(at: Changing, *, limit: int) -> list[UUID]:
     """What the person holds, without what is shut to who changes the account: that goes back to dispatch by itself."""
-    shut = restrictions.shut_to(*shut_holders.as_administrator(at.by, at.account.clinic_id))
-    return await load.held_by(at.session, at.account.id, but=shut, limit=limit)
+    looks = shut_holders.as_administrator(at.by, at.account.clinic_id)
+    return await load.held_by(at.session, at.account.id, looks, limit=limit)
 
 
 async def _close(at: Changing) -> None:

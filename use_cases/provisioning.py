@@ -22,7 +22,7 @@ from domain.service_accounts import GIVEN_BY_DIRECTORIES
 from records import account_events, account_letters, load, one_time_links, passkeys, people, second_factors, sign_on
 from records.account_events import Hand
 from records.models import Account
-from records.visibility import Viewer, shut_to
+from records.visibility import Viewer
 from translations import Language, language_named
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
@@ -271,7 +271,7 @@ async def _tell_what_is_held(at: Changing) -> None:
     clinic_id, role = at.account.clinic_id, Role.CLINIC_ADMINISTRATOR
     for one in await people.list_accounts(at.session, clinic_id=clinic_id, role=role):
         viewer = Viewer(one.id, clinic_id, frozenset({role}))
-        if not await load.held_by(at.session, at.account.id, but=shut_to(viewer), limit=1):
+        if not await load.held_by(at.session, at.account.id, viewer, limit=1):
             continue
         at.letters.append(await account_letters.write_to(at.session, LetterKind.HAND_OVER, one, at.now))
 

@@ -76,7 +76,7 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
     if not dry_run:
         await tell_of_ends(services)
-    taken_away = await take_away_all(services, dry_run=dry_run)
+    taken_away = await take_away_all(services) if not dry_run else 0
     letters = await _send_lost_letters(services, dry_run)
     return RepairReport(
         taken_up=tuple(begun),

@@ -20,8 +20,8 @@ from records import notices, people, requests, restrictions, shut_holders
 from records.acting import acting_for
 from records.errors import NotFoundError
 from records.models import GivenCommand, RequestRecord
-from records.restrictions import Looking
 from records.sealed import NOT_OPENED
+from records.visibility import Viewer
 from use_cases import giving
 from use_cases.administrators import Administrator
 from use_cases.gate import GateError, Starting
@@ -62,25 +62,25 @@ async def follow(services: Starting, account_id: UUID, by: Administrator) -> Non
         await _take_away(services, request_id, let_go_by=let_go_by)
 
 
-def as_administrator(by: Administrator, clinic_id: UUID) -> Looking:
+def as_administrator(by: Administrator, clinic_id: UUID) -> Viewer:
     """Who administers the accounts of that clinic, as who looks at what its people hold."""
-    return by.hand.account_id or _NOBODY, clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR})
+    return Viewer(by.hand.account_id or _NOBODY, clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR}))
 
 
-async def take_away_all(services: Starting, *, dry_run: bool = False, now: datetime | None = None) -> int:
+async def take_away_all(services: Starting, *, now: datetime | None = None) -> int:
     """Take everything away from whom it is shut to, once more where it was tried before; gives how much. Where something stays,
     its dispatchers, and the administrators of the clinic that asked, are told once.
     """
     async with services.database.session() as session:
         waiting = await shut_holders.waiting(session)
     taken = 0
-    for request_id in waiting if not dry_run else ():
+    for request_id in waiting:
         taken += await _take_away(services, request_id)
         await _tell(services, request_id, now or datetime.now(UTC))
     return taken
 
 
-async def _take_away(services: Starting, request_id: UUID, *, let_go_by: Looking | None = None) -> bool:
+async def _take_away(services: Starting, request_id: UUID, *, let_go_by: Viewer | None = None) -> bool:
     """Whether there was something to take away. What is sealed of the request opens to Relais, whoever called for this."""
     given: GivenCommand | None = None
     try:

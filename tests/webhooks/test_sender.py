@@ -1,7 +1,7 @@
 """Messages from the event to the receiver: what is written with the event, who gets it, when it is tried again, or no more."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -30,7 +30,7 @@ from records import webhooks as outbox
 from records.models import AccountEvent, AccountLetter, EventRecord, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from records.projection import record_event
 from tests.eventually import eventually
-from tests.records.scenes import Story, scene_with_draft, usual_story
+from tests.records.scenes import Scene, Story, scene_with_draft, usual_story
 from tests.webhooks.conftest import Office, administrator
 from tests.webhooks.receiver import Receiver, open_receiver, read_call
 from use_cases import webhooks
@@ -168,30 +168,30 @@ async def test_what_is_shut_to_administrators_is_not_told_to_their_systems(
     office: Office, receiver: Receiver, other: Receiver
 ) -> None:
     """Whatever waited for their clinic; another clinic is told as before."""
-    scene, draft = await scene_with_draft(office.database)
-    far, _ = await office.endpoint(scene, "administrator", receiver)
-    home, _ = await office.endpoint(scene, "home_administrator", other)
-    await office.record(usual_story(scene, draft), slice(0, 3))
-    by, role = scene.accounts["home_administrator"].id, (scene.far.id, Role.CLINIC_ADMINISTRATOR)
-    async with office.database.session() as session:
-        await restrictions.add(session, draft.id, None, role, reason="Parenté.", set_by=by, now=office.now)
-    await office.send()
-    assert await office.states(far) == [DeliveryState.DROPPED] * 2
-    assert receiver.connections == 1  # its test
-    assert await office.states(home) == [DeliveryState.DELIVERED] * 3
+    await hears_nothing(office, receiver, other, lambda scene: (None, (scene.far.id, Role.CLINIC_ADMINISTRATOR)))
 
 
 async def test_what_is_shut_to_who_said_where_webhooks_go_is_not_told_there(
     office: Office, receiver: Receiver, other: Receiver
 ) -> None:
     """By name: they chose who listens there. Another clinic is told as before."""
+    await hears_nothing(office, receiver, other, lambda scene: (scene.accounts["administrator"].id, None))
+
+
+async def hears_nothing(
+    office: Office,
+    receiver: Receiver,
+    other: Receiver,
+    whom: Callable[[Scene], tuple[UUID | None, tuple[UUID, Role] | None]],
+) -> None:
+    """Once the request is shut to them: what waits for the webhook of the far clinic is dropped, that of the own is told."""
     scene, draft = await scene_with_draft(office.database)
     far, _ = await office.endpoint(scene, "administrator", receiver)
     home, _ = await office.endpoint(scene, "home_administrator", other)
     await office.record(usual_story(scene, draft), slice(0, 3))
-    by, named = scene.accounts["home_administrator"].id, scene.accounts["administrator"].id
+    by = scene.accounts["home_administrator"].id
     async with office.database.session() as session:
-        await restrictions.add(session, draft.id, named, None, reason="Parenté.", set_by=by, now=office.now)
+        await restrictions.add(session, draft.id, *whom(scene), reason="Parenté.", set_by=by, now=office.now)
     await office.send()
     assert await office.states(far) == [DeliveryState.DROPPED] * 2
     assert receiver.connections == 1  # its test
