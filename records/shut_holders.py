@@ -25,7 +25,7 @@ from records.visibility import Viewer, is_shut_to
 from translations import gettext_for, language_named
 from translations import gettext_noop as _
 
-TAKEN_AWAY = _("At the wish of the clinic that asked for it.")
+_WHY = _("At the wish of the clinic that asked for it.")
 """Why it goes back to dispatch: the timeline names nobody, and says nothing of a restriction."""
 
 _WITH_PROVIDER = tuple(status for status in Status if status.is_with_provider)
@@ -58,7 +58,7 @@ async def take_away(
         sent_at=now,
         expected_version=request.version,
         to="dispatch",
-        reason=gettext_for(language_named(by.language))(TAKEN_AWAY),
+        reason=gettext_for(language_named(by.language))(_WHY),
     )
     await commands.write_down(session, row, command, account_id=by.id, now=now, replaces=before)
     if before is None:  # tried again, it is the same command
