@@ -44,7 +44,8 @@
   async function save({ asItIs = false } = {}) {
     clearTimeout(timer);
     if (sending) { await sending; return save({ asItIs }); }
-    if (held || (written() === saved && !asItIs)) return;
+    if (held) return;
+    if (written() === saved && !asItIs) return nothingUnsaved();
     sending = send();
     await sending;
     sending = underWay = null;
@@ -75,6 +76,11 @@
     say(`${form.dataset.textFailed} ${told.said || ""}`);
   }
 
+  /** For static/kept.js: also when what was changed was changed back, for what it keeps would be shown over newer versions. */
+  function nothingUnsaved() {
+    if (!Object.keys(wrong).length) form.dispatchEvent(new Event("relais:saved"));
+  }
+
   function failed(sentence) {
     say(sentence);
     later(RETRIES[Math.min(lost++, RETRIES.length - 1)]);
@@ -100,7 +106,7 @@
     renew(document.getElementById("check"), told.check);
     renew(document.getElementById("suggestions"), told.suggestions);
     if (written() !== saved) later(PAUSE);
-    else if (!fields.length) form.dispatchEvent(new Event("relais:saved"));
+    else nothingUnsaved();
   }
 
   /** Somebody saved something else meanwhile: what is to stay is for the person to say. */
@@ -166,7 +172,7 @@
   }
 
   if (conflict.childElementCount) offerChoice(version.value); // submitting found it first
-  form.addEventListener("input", () => { if (written() !== saved) later(PAUSE); });
+  form.addEventListener("input", () => later(PAUSE));
   form.addEventListener("focusout", () => { if (timer && written() !== saved) save(); });
   window.addEventListener("online", () => save());
   if (saved === null) later(PAUSE);
@@ -194,11 +200,13 @@
   const left = new Leaving(form, save);
 
   function flush() {
-    if (leaving || held || left.isLocked || written() === saved) return;
+    if (leaving || held || left.isLocked) return;
+    if (written() === saved) return nothingUnsaved();
     left.isUnsaved = true;
     const isUnderWay = written() === underWay;
     if (!lost && navigator.onLine && (!sending || isUnderWay)) form.dispatchEvent(new Event("relais:leaving"));
     if (isUnderWay) return;
+    clearTimeout(timer);
     const last = body();
     if (sending) last.set("version", Number(version.value) + 1);
     saved = written();

@@ -217,6 +217,27 @@ async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, sy
         assert (await system.requester.view(request_id))["answers"]["question"] == "Écrit ailleurs."
 
 
+async def test_what_was_changed_back_is_not_brought_back_over_a_newer_version(portal: Portal, system: System) -> None:
+    for stays in (True, False):
+        request_id = await draft(system)
+        address = f"/requests/{request_id}/edit"
+        async with portal.visit(system.requester) as page:
+            await page.goto(address)
+            question = page.locator("[name='answers.question']")
+            before = await question.input_value()
+            await lose_the_line(page)
+            await question.fill(WRITTEN)
+            await expect_kept(page)
+            await question.fill(before)
+            await page.context.set_offline(False)
+            if stays:
+                await eventually(partial(has_nothing_kept, page))
+            await write_elsewhere(system, address, "answers.question")
+            await page.goto(address)
+            await expect(question).to_have_value("Écrit ailleurs.")
+            await expect(page.locator("#conflict")).to_be_empty()
+
+
 async def test_words_that_a_newer_version_kept_out_are_there_again(portal: Portal, system: System) -> None:
     """Submitted with them, the draft was not taken, for something else was saved meanwhile; then the tab was closed."""
     request_id = await draft(system)
