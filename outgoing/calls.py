@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -25,6 +26,12 @@ LOOKUPS_AT_ONCE = 64
 """A name whose server does not answer holds a thread for long: others must not wait for it."""
 
 _lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, "names")
+
+
+@cache
+def _usual_authorities() -> ssl.SSLContext:
+    """Whom TLS believes without more ado. To read their list takes 30 ms of a processor: once for all calls of a process."""
+    return httpcore.default_ssl_context()
 
 
 class CallError(Exception):
@@ -71,7 +78,7 @@ class Calls:
         self._patience = patience.total_seconds()
         self._most_read = most_read
         self._resolve = resolve
-        self._trusted = trusted or httpcore.default_ssl_context()
+        self._trusted = trusted or _usual_authorities()
         self._connect = connect or httpcore.AnyIOBackend()
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Answer:

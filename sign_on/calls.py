@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
@@ -16,11 +18,19 @@ PATIENCE_SECONDS = 8.0
 """For a whole call, however slowly its answer comes."""
 
 
+@cache
+def _usual_authorities() -> ssl.SSLContext:
+    """Whom TLS believes. To read the list of them takes 30 ms of a processor: once for all providers of a process."""
+    return httpx.create_ssl_context()
+
+
 class Calls:
     """Calls of one process. Close it in the end."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._client = httpx.AsyncClient(transport=transport, timeout=PATIENCE_SECONDS, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            transport=transport, verify=_usual_authorities(), timeout=PATIENCE_SECONDS, follow_redirects=False
+        )
 
     async def close(self) -> None:
         """Let the connections go."""
