@@ -155,7 +155,7 @@ async def test_no_page_changes_anything_for_another_site(portal_app: FastAPI, sy
 async def test_every_form_survives_what_nobody_types(portal_app: FastAPI, system: System) -> None:
     """Each meets all of it at once, from everybody; and pieces by themselves, from the first whom it does not turn away.
 
-    Of the pieces what no database keeps and a third of the others, of the next form another; all of them with `make pages`.
+    Of the pieces what no database keeps and a sixth of the others, of the next form others; all of them with `make pages`.
     """
     administrator = await administrator_of_a_clinic_of_their_own(system)
     request_id = await accepted(system)
@@ -186,7 +186,7 @@ async def test_every_form_survives_what_nobody_types(portal_app: FastAPI, system
         people = (system.provider, system.requester, system.dispatcher, administrator)
         visits = [await browsers.enter_async_context(visitor(portal_app, who)) for who in people]
         for turn, address in enumerate(targets):
-            alone = NASTY if LONGER > 1 else (UNSTORABLE, *NASTY[turn % 3 :: 3])
+            alone = NASTY if LONGER > 1 else (UNSTORABLE, *NASTY[turn % 6 :: 6])
             for number, http in enumerate(visits):
                 forms = [as_sent(names, number)]
                 while forms:

@@ -285,8 +285,8 @@ NOT_OF_ONE_TEXT: Ways = (left_by_a_slip, too_long, session_ended, other_language
 
 
 def ways_in_firefox(number: int) -> Ways:
-    """Of every fifth form one."""
-    return () if number % 5 else (NOT_OF_ONE_TEXT[number // 5 % len(NOT_OF_ONE_TEXT)],)
+    """Of every tenth form one."""
+    return () if number % 10 else (NOT_OF_ONE_TEXT[number // 10 % len(NOT_OF_ONE_TEXT)],)
 
 
 async def test_no_text_is_lost(portal: Portal, system: System) -> None:

@@ -30,6 +30,7 @@ from tests.records.scenes import (
     usual_story,
     viewers,
 )
+from tests.rounds import some_of
 
 
 async def test_sql_and_python_agree(database: Database) -> None:
@@ -45,7 +46,9 @@ async def test_sql_and_python_agree(database: Database) -> None:
     mine = RequestRecord.requester_clinic_id == scene.home.id
     async with database.session() as session:
         rows = list(await session.scalars(select(RequestRecord).where(mine)))
-        for viewer in viewers(scene):
+        looking = viewers(scene)
+        pairs = some_of([viewer for viewer in looking if len(viewer.roles) == 2], 3)  # with `make whole`, all of them
+        for viewer in (*(viewer for viewer in looking if len(viewer.roles) != 2), *pairs):
             by_sql = dict(
                 (await session.execute(select(RequestRecord.id, visibility.access_of(viewer)).where(mine))).all()
             )

@@ -13,6 +13,7 @@ from domain.lifecycle import Row
 from domain.offerings import NOT_NAMED
 from domain.requests import Status
 from domain.rules import CURRENT, RULES
+from tests.rounds import some_of
 from tests.unit.domain.fingerprint import STORIES, deadlines, fingerprint, stored, told
 
 ADVICE = """
@@ -35,8 +36,10 @@ def unchanged(version: int, now: Mapping[int, str]) -> None:
 
 @pytest.mark.parametrize("version", RULES)
 def test_a_version_decides_as_ever(version: int) -> None:
+    """Of the versions that nothing begins with any more every third story; `make whole` tells them all."""
     assert len(stored(version)) == STORIES
-    unchanged(version, fingerprint(version))
+    seeds = range(STORIES) if version == CURRENT else some_of(range(STORIES), 3, version)
+    unchanged(version, fingerprint(version, seeds))
 
 
 def test_the_deadlines_that_terms_do_not_name_are_as_ever() -> None:
