@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test tested check source rewritten races pages story typed mutants audit sbom client lint types floors browser scanner token firefox lock clean
+.PHONY: help install run test tested check source rewritten races pages whole story typed mutants audit sbom client lint types floors browser scanner token firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,9 +21,9 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 test: browser scanner token ## Check everything: style, types, floors, and every test on the real engines.
 	@$(MAKE) --no-print-directory -j2 types tested
 
-# Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
+# Four at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
 tested: lint floors rewritten
-	@$(bin)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(bin)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: source ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
 	@$(bin)/pytest --numprocesses 2 --dist worksteal -m "not long" tests/unit
@@ -35,6 +35,11 @@ races: install ## Play what is left to chance (races, lives of requests, calls a
 
 pages: install browser ## Search every page for barriers in both languages, widths and looks, and send every form all that nobody types.
 	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal/test_every_page.py tests/portal/test_attacks.py
+
+whole: install scanner ## Look at all of the tables of which the tests take a part: who sees what, at every address; every version of the rules.
+	@RELAIS_TEST_ROUNDS=2 $(bin)/pytest --numprocesses 3 --dist loadfile \
+		tests/api/test_virus_scans.py tests/api/test_restrictions.py tests/records/test_restrictions.py tests/records/test_visibility.py \
+		tests/use_cases/test_to_do.py tests/unit/domain/test_fingerprint.py tests/end_to_end/test_restart.py
 
 firefox: install browser ## Look at every page of the portal in Firefox, where the tests look with Chromium.
 	@RELAIS_TEST_BROWSER=firefox $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal
