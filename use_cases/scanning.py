@@ -7,11 +7,11 @@ means for those who want to see a file is in `use_cases.scans`; why it is so, in
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import structlog
@@ -148,7 +148,8 @@ class Scanning:
 
     async def _try(self, attachment: Attachment) -> None:
         try:
-            await settle(self._parts, attachment, await verdict_on(self._parts, self._scanner, attachment))
+            verdict = await verdict_on(self._parts, self._scanner, attachment)
+            await _to_its_end(settle(self._parts, attachment, verdict))
         except ScannerAwayError as error:
             if not self._is_away:
                 log.warning("the virus scanner does not answer; files wait for it", error=str(error))
@@ -161,6 +162,16 @@ class Scanning:
     async def _let_go(self, attachment: Attachment, pause: timedelta, *, failed: bool) -> None:
         async with self._parts.database.session() as session:
             await scans.let_go(session, attachment.id, datetime.now(UTC) + pause, failed=failed)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Also where this task is cancelled meanwhile: a file whose verdict stands is destroyed before the worker ends."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 async def verdict_on(parts: Parts, scanner: Clamd, attachment: Attachment) -> Verdict:

@@ -8,7 +8,7 @@ import signal
 import struct
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -715,6 +715,26 @@ async def test_of_an_infected_file_is_destroyed_what_can_be(
     (left,) = [path for path in stored_files(system, request_id) if sent in path.as_posix()]
     assert left.as_posix().endswith(found.object_key)
     assert "an infected file is not destroyed yet" in capsys.readouterr().out
+
+
+async def test_a_worker_that_stops_destroys_first_what_it_found_infected(
+    system: System, face: FastAPI, clamd: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins, goes_on = asyncio.Event(), asyncio.Event()
+    delete = system.services.store.delete
+
+    async def waits(keys: Iterable[str]) -> None:
+        begins.set()
+        await goes_on.wait()
+        await delete(keys)
+
+    monkeypatch.setattr(system.services.store, "delete", waits)
+    request_id, sent = await one_that_waits(system, face, in_jpeg(MARKER))
+    async with AsyncExitStack() as worker:
+        await worker.enter_async_context(scanned_by(system, clamd.url))
+        await eventually(begins.is_set)
+        asyncio.get_running_loop().call_later(0, goes_on.set)  # when it has been told to stop
+    assert [path for path in stored_files(system, request_id) if sent in path.as_posix()] == []
 
 
 async def test_the_health_tells_what_has_waited_for_long(system: System, face: FastAPI, clamd: Scanner) -> None:
