@@ -19,7 +19,7 @@ from activities.messages import OutgoingAccountLetter, compose_account_letter
 from activities.try_again import try_again
 from domain.accounts import RESET_LASTS, LetterKind, may_sign
 from domain.addresses import AddressError
-from records import account_letters, one_time_links, people
+from records import account_letters, emergencies, one_time_links, people, requests
 from records.database import Database
 from records.models import AccountLetter, Invitation, LetterStatus, PasswordReset
 from settings import Settings
@@ -73,9 +73,10 @@ class AccountLetterActivities:
 
     async def _outgoing(self, session: AsyncSession, letter: AccountLetter) -> OutgoingAccountLetter | None:
         """What the letter says, with a new code where it brings one; None when nobody needs it any more."""
-        link = await _link_of(session, letter)
+        told = await _opening_of(session, letter)
+        link = None if told else await _link_of(session, letter)
         now = datetime.now(UTC)
-        if letter.link_id is not None and (link is None or link.ended_at is not None):
+        if letter.link_id is not None and not told and (link is None or link.ended_at is not None):
             return None
         account = await people.load_account(session, letter.account_id) if letter.account_id else None
         roles = link.roles if isinstance(link, Invitation) else account.roles if account else []
@@ -93,6 +94,7 @@ class AccountLetterActivities:
             code=one_time_links.add_code(link, now) if link else "",
             expires_at=link.expires_at if link else None,
             needs_voice_code=link is not None and may_sign(roles),
+            **(told or {}),
         )
 
     async def _note_not_taken(self, letter_id: UUID, problem: NotTaken) -> None:
@@ -124,8 +126,20 @@ class AccountLetterActivities:
         log.info("e-mail about an account", letter_id=str(letter_id), status=status.value)
 
 
+async def _opening_of(session: AsyncSession, letter: AccountLetter) -> dict[str, str] | None:
+    """Which request was opened in an emergency, and by whom; None of other letters, or where it is destroyed."""
+    if letter.kind is not LetterKind.OPENED_IN_EMERGENCY or letter.link_id is None:
+        return None
+    opening = await emergencies.load(session, letter.link_id)
+    row = await requests.load_process(session, opening.request_id) if opening else None
+    reader = await people.load_account(session, opening.account_id) if opening else None
+    if row is None or reader is None:
+        return None
+    return {"number": row.number, "reader": f"{reader.given_name} {reader.family_name}"}
+
+
 async def _link_of(session: AsyncSession, letter: AccountLetter) -> Invitation | PasswordReset | None:
-    if letter.link_id is None:
+    if letter.link_id is None or letter.kind is LetterKind.OPENED_IN_EMERGENCY:
         return None
     if letter.kind is LetterKind.INVITATION:
         return await one_time_links.find_by_id(session, Invitation, letter.link_id, lock=True)

@@ -1,4 +1,6 @@
-"""What the e-mails about accounts say. They name the person, their clinic and their user name, and nothing of any request."""
+"""What the e-mails about accounts say. They name the person, their clinic and their user name, and nothing of any request,
+but for its number where it was opened in an emergency.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -154,6 +156,13 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
             "Relais has looked through the accesses of {clinic} of a month that is over, and nobody has signed it off yet."
         ),
         _("Say of each line what it is, and sign the month off: under People, Accesses of the month."),
+    ),
+    LetterKind.OPENED_IN_EMERGENCY: AccountText(
+        _("a request was opened in an emergency"),
+        _(
+            "A request with which {clinic} has to do was opened in an emergency, by somebody to whom it does not show otherwise."
+        ),
+        _("It was {number}, and {reader}. Look at who, and why: under People, Access in an emergency."),
     ),
     LetterKind.DRAFTS_END: AccountText(
         _("drafts are removed soon"),

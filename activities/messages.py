@@ -78,6 +78,8 @@ class OutgoingAccountLetter(Frozen):
     created_at: AwareDatetime
     clinic: str
     username: str
+    number: str = Field("", description="Of a request that was opened in an emergency, by the `reader`.")
+    reader: str = ""
     code: str = Field("", repr=False)
     expires_at: AwareDatetime | None = None
     needs_voice_code: bool = False
@@ -166,7 +168,7 @@ def compose_account_letter(letter: OutgoingAccountLetter, settings: Settings) ->
         message_id=f"<{letter.letter_id}@relais>",
         date=letter.created_at,
     )
-    facts = {"clinic": letter.clinic, "username": letter.username}
+    facts = {"clinic": letter.clinic, "username": letter.username, "number": letter.number, "reader": letter.reader}
     path = LINK_PATHS.get(letter.kind)
     shown = _ShownLetter(
         heading=_sentence_case(_(text.subject)),

@@ -106,7 +106,7 @@ def _description(form: FormData) -> Description:
 @router.get("", summary="The photos and videos")
 async def list_attachments(request_id: UUID, caller: AttachmentReader, services: ServicesOf) -> list[AttachmentView]:
     """For the requester what is there now, for others what was submitted or given with an answer."""
-    return await attachments.list_attachments(services, caller, request_id)
+    return await attachments.list_attachments(services, caller.also_in_emergency(), request_id)
 
 
 @router.delete("/{attachment_id}", status_code=204, summary="Remove a photo or a video")

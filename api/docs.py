@@ -90,6 +90,7 @@ TAGS = {
     "service accounts": "Systems of clinics that call by themselves.",
     "retention": "For administrators: how long a clinic keeps what is over, and what was destroyed.",
     "restrictions": "For administrators: to whom a request is shut, at the wish of the person whom it is about.",
+    "emergencies": "What somebody who would not see it reads in an emergency, and who is told.",
     "access reviews": "For administrators: the accesses of each month, what is to be looked at, and who signed it off.",
     "webhooks": "Where a clinic's systems hear of events.",
     "requests": "Writing and reading requests.",

@@ -46,7 +46,7 @@ Range = Annotated[str | None, Header(alias="Range", description="One range of by
 async def _look(
     request_id: UUID, attachment_id: UUID, caller: AttachmentReader, services: ServicesOf, attended: AttendedBy
 ) -> Look:
-    return Look(services, caller, request_id, attachment_id, attended)
+    return Look(services, caller.also_in_emergency(), request_id, attachment_id, attended)
 
 
 LookOf = Annotated[Look, Depends(_look)]
@@ -73,7 +73,7 @@ async def original(look: LookOf, range_: Range = None) -> Response:
 )
 async def preview(look: LookOf) -> Response:
     """A JPEG of at most 1,200 pixels, upright, without position or device data; of a video, its first frame."""
-    return await _send(await renditions.preview(look), _KEPT)
+    return await _send(await renditions.preview(look), _kept(look))
 
 
 @router.get(
@@ -81,13 +81,13 @@ async def preview(look: LookOf) -> Response:
 )
 async def thumbnail(look: LookOf) -> Response:
     """The same with at most 320 pixels. It belongs to the look at the request; without one, it is in the log of accesses."""
-    return await _send(await renditions.thumbnail(look), _KEPT)
+    return await _send(await renditions.thumbnail(look), _kept(look))
 
 
 @router.get("/{attachment_id}/full", summary="A photo in full", response_class=StreamingResponse, responses=_A_JPEG)
 async def full(look: LookOf) -> Response:
     """A JPEG of the photo's full size to zoom into, upright, in sRGB; of its metadata, only when it was taken."""
-    return await _send(await renditions.full(look), _KEPT)
+    return await _send(await renditions.full(look), _kept(look))
 
 
 @router.get(
@@ -98,7 +98,7 @@ async def full(look: LookOf) -> Response:
 )
 async def page(look: LookOf, number: Annotated[int, Path(ge=1, description="Counted from 1.")]) -> Response:
     """A JPEG of at most 2,000 pixels, drawn anew: nothing in it is active, and nothing else of the document goes with it."""
-    return await _send(await renditions.page(look, number), _KEPT)
+    return await _send(await renditions.page(look, number), _kept(look))
 
 
 @router.get(
@@ -115,7 +115,12 @@ async def video(look: LookOf, range_: Range = None) -> Response:
 
     It is made after the upload: until then the code is `video_preparing`, and `video_not_playable` when it could not be made.
     """
-    return await _send(await renditions.video(replace(look, in_parts=range_ is not None)), _KEPT, range_)
+    return await _send(await renditions.video(replace(look, in_parts=range_ is not None)), _kept(look), range_)
+
+
+def _kept(look: Look) -> dict[str, str]:
+    """Who was given the copy keeps it for a while; not beyond what was opened in an emergency."""
+    return _KEPT if look.caller.opening is None else _NOT_KEPT
 
 
 async def _send(file: StoredFile, headers: dict[str, str], range_: str | None = None) -> Response:

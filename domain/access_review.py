@@ -13,7 +13,7 @@ from statistics import fmean, pstdev
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from domain.audit import LOOKS, Act
+from domain.audit import LOOKS, Act, EmergencyStep, Purpose
 from domain.requests import Role
 from domain.search import names_in
 from domain.texts import plain
@@ -22,6 +22,7 @@ from domain.texts import plain
 class Rule(StrEnum):
     """Why something is on the list, the gravest first."""
 
+    EMERGENCY = "emergency"  # they opened it in one, and would not see it otherwise
     OWN_RECORD = "own_record"  # the patient bears the name of who looked
     KIN_OF_A_STRANGER = "same_name_uninvolved"  # the two that follow at once
     NO_PARTICIPANT = "no_participant"  # they never acted on the request, nor was it ever with them
@@ -58,7 +59,7 @@ READS = LOOKS - {Act.SEARCH, Act.PHONE_PHOTO, Act.ENGINE, Act.JOURNAL}
 _WITH_A_PAGE = frozenset({Act.TIMELINE, Act.PREVIEW})
 """What a page of a request shows besides: no read of its own."""
 
-WATCHED = READS | {Act.SEARCH, Act.JOURNAL, Act.SIGN_IN_FAILED, Act.REFUSED}
+WATCHED = READS | {Act.EMERGENCY, Act.SEARCH, Act.JOURNAL, Act.SIGN_IN_FAILED, Act.REFUSED}
 """The acts that a rule looks at one by one."""
 
 NO_USE = frozenset({Act.SIGN_IN_FAILED})
@@ -97,6 +98,14 @@ class Seen:
     kind: Act
     name: str | None
     request_id: UUID | None
+    purpose: Purpose | None = None
+
+    @property
+    def is_in_emergency(self) -> bool:
+        """Whether it opens something in an emergency, or shows it by that."""
+        if self.kind is Act.EMERGENCY:
+            return self.name == EmergencyStep.OPENED
+        return self.purpose is Purpose.EMERGENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,12 @@ class Sample:
         if len(self.entries) < KEPT_ENTRIES:
             self.entries.append(act.id)
 
+    def take_over(self, other: "Sample") -> None:
+        """The acts of the other one as well."""
+        self.number += other.number
+        self.first_at, self.last_at = min(self.first_at, other.first_at), max(self.last_at, other.last_at)
+        self.entries = [*self.entries, *other.entries][:KEPT_ENTRIES]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -210,6 +225,8 @@ class Course:
             self._tries.setdefault(self._day(act), Sample()).add(act)
         elif act.kind in READS:
             self._read(act, bond)
+        elif act.is_in_emergency and act.request_id is not None:
+            self._of_request.setdefault((Rule.EMERGENCY, act.request_id), Sample()).add(act)
         if act.kind in (Act.EXPORT, Act.JOURNAL):
             self._on_day(Rule.TAKEN_ALONG, act)
 
@@ -226,7 +243,7 @@ class Course:
         """All but those for which others must be known, too."""
         self._end_search()
         who = self._person.account_id
-        for (rule, request_id), sample in self._of_request.items():
+        for (rule, request_id), sample in self._lines().items():
             yield Finding(rule, who, request_id, sample.first_at.astimezone(self._zone).date(), sample)
         for (rule, day), sample in self._of_day.items():
             yield Finding(rule, who, None, day, sample)
@@ -234,10 +251,19 @@ class Course:
             if sample.number >= TRIES:
                 yield Finding(Rule.FAILED_TRIES, who, None, day, sample)
 
+    def _lines(self) -> dict[tuple[Rule, UUID], Sample]:
+        """One line of a person with a request: what was opened in an emergency takes over what else was looked at in it."""
+        lines = dict(self._of_request)
+        for rule, request_id in self._of_request:
+            emergency = lines.get((Rule.EMERGENCY, request_id))
+            if emergency is not None and rule is not Rule.EMERGENCY:
+                emergency.take_over(lines.pop((rule, request_id)))
+        return lines
+
     def _read(self, act: Seen, bond: Bond) -> None:
         if self._person.is_system or act.request_id is None:  # it reads for others, at any hour, and much
             return
-        rule = _gravest(bond, act.at)
+        rule = Rule.EMERGENCY if act.is_in_emergency else _gravest(bond, act.at)
         if rule is not None:
             self._of_request.setdefault((rule, act.request_id), Sample()).add(act)
         local = act.at.astimezone(self._zone)
@@ -277,6 +303,18 @@ class Course:
 
     def _day(self, act: Seen) -> date:
         return act.at.astimezone(self._zone).date()
+
+
+def opened_by_others(acts: Iterable[tuple[UUID, Seen]], zone: ZoneInfo) -> list[Finding]:
+    """What people of other clinics, by account, opened in an emergency of what the clinic asked for; a line for each request."""
+    found: dict[tuple[UUID, UUID], Sample] = {}
+    for who, act in acts:
+        if act.request_id is not None:
+            found.setdefault((who, act.request_id), Sample()).add(act)
+    return [
+        Finding(Rule.EMERGENCY, who, request_id, sample.first_at.astimezone(zone).date(), sample)
+        for (who, request_id), sample in found.items()
+    ]
 
 
 def many_patients(days: Iterable[tuple[Person, Mapping[date, Day]]]) -> Iterator[Finding]:

@@ -117,6 +117,7 @@ class LetterKind(StrEnum):
     RETENTION_LISTED = "retention_listed"  # to administrators, as the next two
     RETENTION_APPROVED = "retention_approved"
     RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
+    OPENED_IN_EMERGENCY = "opened_in_emergency"  # to administrators: which request, and by whom
     ACCESSES_TO_REVIEW = "accesses_to_review"  # to administrators: a month waits to be signed off
     DRAFTS_END = "drafts_end"  # drafts that somebody has not touched for weeks are removed soon
     HAND_OVER = "hand_over"  # to administrators: somebody whose access the directory ended holds requests

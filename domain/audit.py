@@ -24,6 +24,8 @@ class Act(StrEnum):
     ENGINE = "engine"  # what the engine keeps of it was opened for an operator
     PHONE_PHOTO = "phone_photo"  # it came from a telephone on which nobody was signed in, by a link of that person
 
+    EMERGENCY = "emergency"  # it was to be opened in an emergency: `name` says what became of that (`EmergencyStep`)
+
     MESSAGE = "message"  # its partner was told of it by a message: `name` is its event, `object_id` the message
 
     # whatever else shows or does something
@@ -53,12 +55,21 @@ SHOWING = (LOOKS - {Act.PHONE_PHOTO}) | {Act.LIST, Act.LOOK}
 """What shows something, and changes nothing."""
 
 
+class EmergencyStep(StrEnum):
+    """What became of an access in an emergency."""
+
+    OPENED = "opened"  # `object_id` is the opening, as of the next
+    ENDED = "ended"  # by hand
+    REFUSED = "refused"  # without the right to it, whether there is such a request or not
+
+
 class Purpose(StrEnum):
-    """For what somebody acts, by the role in which they do (HL7's PurposeOfUse)."""
+    """For what somebody acts, by the role in which they do, and in an emergency whatever it is (HL7's PurposeOfUse)."""
 
     CARE = "TREAT"
     ADMINISTRATION = "HOPERAT"
     OPERATION = "HSYSADMIN"
+    EMERGENCY = "ETREAT"  # whoever would not see it, and has said why they must
 
 
 _PURPOSES: Mapping[Role, Purpose] = {

@@ -36,6 +36,7 @@ STATES: Mapping[ReviewState, str] = {
 }
 
 RULES: Mapping[Rule, str] = {
+    Rule.EMERGENCY: _("Opened in an emergency"),
     Rule.OWN_RECORD: _("The patient bears the same name"),
     Rule.KIN_OF_A_STRANGER: _("The same family name as the patient, and had nothing to do with the request"),
     Rule.NO_PARTICIPANT: _("Had nothing to do with the request"),

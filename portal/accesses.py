@@ -45,6 +45,7 @@ class Look:
     by: PersonView | None
     role: Role
     what: Mapping[Act, int]
+    emergency: bool = False
     system: bool = False
     on_behalf_of: PersonView | None = None
 
@@ -59,7 +60,9 @@ async def accesses_page(request_id: UUID, visit: VisitOf) -> Response:
 
 def may_be_shown(visit: Visit, view: RequestView) -> bool:
     """Whether a page should offer the way here. The use case decides; this only spares people a link that says no."""
-    is_administrator = Role.CLINIC_ADMINISTRATOR in visit.caller.roles and view.access == "chart"
+    is_administrator = (
+        Role.CLINIC_ADMINISTRATOR in visit.caller.roles and view.access == "chart" and view.emergency is None
+    )
     return view.status is not Status.DRAFT and (visit.is_requester_of(view) or is_administrator)
 
 
@@ -69,9 +72,9 @@ def looks(entries: Iterable[AccessView]) -> Iterable[Look]:
         together = list(found)
         newest = together[0]
         what = Counter(entry.what for entry in reversed(together))
-        yield Look(newest.at, newest.by, newest.role, what, newest.system, newest.on_behalf_of)
+        yield Look(newest.at, newest.by, newest.role, what, newest.emergency, newest.system, newest.on_behalf_of)
 
 
 def _one_look(entry: AccessView) -> tuple[object, ...]:
     minute, whom = entry.at.replace(second=0, microsecond=0), entry.on_behalf_of
-    return minute, entry.by and entry.by.id, whom and whom.id, entry.role
+    return minute, entry.by and entry.by.id, whom and whom.id, entry.role, entry.emergency

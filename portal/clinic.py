@@ -46,6 +46,7 @@ CLINIC_FIELDS: Mapping[str, str] = {
     "calendar": _("When the clinic works"),
     "routes_to": _("Clinics to which requests are routed"),
     "signing_needs_code": _("Whether a second factor is needed to sign"),
+    "emergency": _("Whether there is access in an emergency"),
     "retention_years": _("Years from the last entry"),
     "retention_minors_until": _("Age below which a patient is a minor"),
     "retention_minors_years": _("Years that are kept beyond that age"),
@@ -116,7 +117,8 @@ def _said(form: FormData) -> dict[str, Any]:
         "week": [text(day).split() for day in DAY_NAMES],
     }
     address = [line for line in text("address_lines").splitlines() if line.strip()]
-    return {"name": text("name"), "phone": text("phone"), "address_lines": address, "calendar": calendar}
+    said = {"name": text("name"), "phone": text("phone"), "address_lines": address, "calendar": calendar}
+    return {**said, "emergency": text("emergency") == "yes"} if "emergency" in form else said
 
 
 def _field(place: str) -> str:
@@ -134,6 +136,7 @@ def _as_written(clinic: ClinicOnFile) -> Mapping[str, str]:
         week,
         name=clinic.name,
         phone=clinic.phone,
+        emergency="yes" if clinic.emergency else "no",
         address_lines="\n".join(clinic.address_lines),
         time_zone=calendar.time_zone,
         closing_days=calendar.closing_days.value,

@@ -30,6 +30,7 @@ PAGES: Mapping[str, Places] = {
     "webhooks": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "retention": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
     "access-reviews": {Role.CLINIC_ADMINISTRATOR: "administrator-accesses"},
+    "emergency": {None: "privacy"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "journals": {Role.CLINIC_ADMINISTRATOR: "privacy"},
     "incidents": {Role.CLINIC_ADMINISTRATOR: "privacy"},

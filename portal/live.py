@@ -33,12 +33,14 @@ async def events(
 ) -> StreamingResponse:
     """A stream of `changed` events: about one request, or about any that the person may see; first about what is past `since`.
 
-    While it is open, others who see the request are shown who has its page open, or writes its report (`doing`).
+    While it is open, others who see the request are shown who has its page open, or writes its report (`doing`); not who reads
+    it in an emergency.
     It ends with the session. Raises Problem `not_found` for a request that the person may not see, `too_many_requests` when they
     have too many open.
     """
     must_have_few_streams(visit.request, visit.caller.id, visit.services.settings.streams_at_once)
     if request is not None:
+        visit = visit.also_in_emergency()
         await check_may_follow(visit.services, visit.caller, request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(visit, request, since, doing), 200, headers, "text/event-stream")
@@ -53,7 +55,7 @@ async def _stream(visit: Visit, only: UUID | None, since: str | None, doing: Doi
 
 async def _told(visit: Visit, only: UUID | None, since: str | None, doing: Doing) -> AsyncIterator[str]:
     async with (
-        present(visit.services, visit.caller, only, doing) as still_here,
+        present(visit.services, visit.caller, None if visit.caller.opening else only, doing) as still_here,
         aclosing(news(visit.services, visit.caller, only, since, SILENCE_SECONDS)) as heard,
     ):
         async for is_news in heard:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from portal.pages import VisitOf
-from portal.requests import chart
+from portal.requests import chart, closing
 from use_cases.attachments import AttachmentView
 from use_cases.problems import Problem
 
@@ -26,6 +26,7 @@ class _Shown:
 @router.get("/requests/{request_id}/media/{attachment_id}")
 async def media_page(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> Response:
     """One photo or video of the request, what is known of it, and its download."""
+    visit = visit.also_in_emergency()
     view = await visit.look_at(request_id)
     if view.access != "chart":
         raise Problem("forbidden")
@@ -38,7 +39,7 @@ async def media_page(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> R
     place = next((n for n, one in enumerate(shown) if one.attachment.id == attachment_id), None)
     if place is None:
         raise Problem("not_found")
-    return visit.page(
+    response = visit.page(
         "media",
         view=view,
         shown=shown[place],
@@ -48,3 +49,4 @@ async def media_page(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> R
         after=shown[place + 1].attachment if place + 1 < len(shown) else None,
         is_requester=around["is_requester"],
     )
+    return closing(response, view)

@@ -6,7 +6,7 @@ form becomes a command.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Any
@@ -139,6 +139,10 @@ class Visit:
         """For a form to act once by. One that is shown again keeps its own: it may have been sent before, unheard."""
         return self._key_too_late or sent_too_late.key_for(self.caller.id)
 
+    def also_in_emergency(self) -> "Visit":
+        """The same, of a page that only reads: what the person has opened in an emergency shows on it as well."""
+        return replace(self, caller=self.caller.also_in_emergency())
+
     async def look_at(self, request_id: UUID) -> RequestView:
         """The request as the person may see it; the look is written down. Raises Problem `not_found`."""
         return await read_request(self.services, self.caller, request_id, self.language)
@@ -164,8 +168,8 @@ class Visit:
         return await read_timeline(self.services, self.caller, request_id, self.language)
 
     def is_requester_of(self, view: RequestView) -> bool:
-        """Whether the request is the person's own."""
-        return view.requester is not None and view.requester.id == self.caller.id
+        """Whether the request is the person's own, and they see it as such."""
+        return view.emergency is None and view.requester is not None and view.requester.id == self.caller.id
 
     def key(self, form: FormData) -> str:
         """What the hidden field `key` of a form of ours makes act once, for this person alone.
@@ -287,6 +291,8 @@ SENTENCES: Mapping[str, str] = {
     "retention_saved": _("Saved. It counts at once, also for what stands on a list already."),
     "held": _("The request is on hold: it is kept until the hold is lifted."),
     "restricted": _("Saved. Whom you named does not see the request any more."),
+    "opened_in_emergency": _("You may read the request now. The administrators of both clinics are being told."),
+    "emergency_ended": _("The access has ended."),
     "restriction_ended": _("The restriction has ended."),
     "hold_lifted": _("The hold is lifted."),
     "retention_approved": _(

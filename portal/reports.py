@@ -20,7 +20,7 @@ from domain.refusals import Refusal, RefusalCode
 from portal import earlier_texts, forms, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of
 from portal.pages import Notice, Visit, VisitOf
-from portal.requests import chart
+from portal.requests import chart, closing
 from portal.sign_on import go_on, kept_by
 from records.models import SigningTicket
 from translations import gettext_noop as _
@@ -202,16 +202,18 @@ async def _confirmed(visit: Visit, request_id: UUID) -> SigningTicket | None:
 @router.get("/requests/{request_id}/documents/{report_id}", dependencies=[DOCUMENTS])
 async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """What a signed document says, and whether its signature holds, checked on the spot."""
+    visit = visit.also_in_emergency()
     verdict = await documents.verify(visit.services, visit.caller, request_id, report_id, attended)
     content = await documents.read_content(visit.services, visit.caller, request_id, report_id)
     view = await visit.look_at(request_id)
-    return visit.page(
+    response = visit.page(
         "report_document",
         view=view,
         document=next(document for document in view.documents or () if document.report_id == report_id),
         content=content,
         verdict=verdict,
     )
+    return closing(response, view)
 
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from math import ceil
 from typing import TypedDict
 from uuid import UUID
 
@@ -32,8 +33,9 @@ router = APIRouter(include_in_schema=False)
 @router.get("/requests/{request_id}")
 async def request_page(request_id: UUID, visit: VisitOf) -> Response:
     """Everything of the request that the person may see, and their choices."""
+    visit = visit.also_in_emergency()
     view, timeline = await visit.look_at_all(request_id)
-    return visit.page(
+    response = visit.page(
         "request",
         view=view,
         history=history.folded(timeline),
@@ -47,6 +49,15 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         taking_back=taking_back(view, visit.caller.id, datetime.now(UTC)),
         **await chart(visit, view),
     )
+    return closing(response, view)
+
+
+def closing(response: Response, view: RequestView) -> Response:
+    """The page, which a browser leaves when an access in an emergency is over: what is shown does not stay there."""
+    if view.emergency is not None:
+        seconds = max(0, ceil((view.emergency.ends_at - datetime.now(UTC)).total_seconds()))
+        response.headers["Refresh"] = f"{seconds}; url=/emergency"
+    return response
 
 
 async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, ReportContent]]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.audit import LOOKS, Act
+from domain.audit import LOOKS, Act, Purpose
 from domain.requests import Role
 from records import audit
 from records.audit import By
@@ -25,9 +25,17 @@ async def log_access(
     role: Role,
     version: int,
     object_id: uuid.UUID | None = None,
+    in_emergency: bool = False,
 ) -> None:
     """Write one look down. `version` is the process version that was seen, `object_id` the attachment or report looked at."""
-    audit.add(session, kind, by, at, request_id=request_id, role=role, version=version, object_id=object_id)
+    audit.add(
+        *(session, kind, by, at),
+        role=role,
+        purpose=Purpose.EMERGENCY if in_emergency else None,
+        request_id=request_id,
+        object_id=object_id,
+        version=version,
+    )
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,11 @@ async def was_logged(
     *,
     since: datetime,
     version: int = 0,
+    in_emergency: bool = False,
 ) -> bool:
     """Whether such a look of theirs, for the same person, was written down since then, at that version or a newer one.
 
-    Then it stands for another, too.
+    Then it stands for another, too; one in an emergency for such a one alone.
     """
     query = select(AuditEntry.id).where(
         AuditEntry.request_id == request_id,
@@ -104,6 +113,7 @@ async def was_logged(
         AuditEntry.for_account_id.is_not_distinct_from(by.for_account_id),
         AuditEntry.kind == kind,
         AuditEntry.object_id == object_id,
+        AuditEntry.purpose.is_not_distinct_from(Purpose.EMERGENCY).is_(in_emergency),
         AuditEntry.at >= since,
         AuditEntry.version >= version,
     )

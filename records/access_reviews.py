@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access_review import NO_USE, WATCHED, Bond, Finding, Rule, Seen, Verdict, family_words, kin
 from domain.access_year import Category
-from domain.audit import SHOWING, Act
+from domain.audit import SHOWING, Act, EmergencyStep, Purpose
 from domain.requests import HolderKind, Role
 from domain.search import LONGEST_BEGINNING
 from records import journals
@@ -41,6 +41,7 @@ from records.models import (
     Account,
     AuditEntry,
     DestroyedRequest,
+    EmergencyOpening,
     EventRecord,
     Notice,
     OfferedPool,
@@ -130,8 +131,9 @@ async def count_accesses(
 
 def _acts(
     account_id: uuid.UUID, clinic_id: uuid.UUID, since: datetime, until: datetime
-) -> Select[uuid.UUID, datetime, Act, str | None, uuid.UUID | None]:
-    columns = AuditEntry.id, AuditEntry.at, AuditEntry.kind, AuditEntry.name, AuditEntry.request_id
+) -> Select[uuid.UUID, datetime, Act, str | None, uuid.UUID | None, Purpose | None]:
+    named = AuditEntry.name, AuditEntry.request_id, AuditEntry.purpose
+    columns = AuditEntry.id, AuditEntry.at, AuditEntry.kind, *named
     query = select(*columns).where(AuditEntry.account_id == account_id, AuditEntry.clinic_id == clinic_id)
     return query.where(*_within(since, until)).order_by(AuditEntry.id)
 
@@ -140,6 +142,23 @@ def _within(since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]
     """By the ids as well, which an index is ordered by."""
     ids = AuditEntry.id >= first_id_of(since - _MARGIN), AuditEntry.id < first_id_of(until + _MARGIN)
     return (*ids, AuditEntry.at >= since, AuditEntry.at < until)
+
+
+async def opened_by_others(
+    session: AsyncSession, clinic_id: uuid.UUID, since: datetime, until: datetime
+) -> list[tuple[uuid.UUID, Seen]]:
+    """What people of other clinics opened in an emergency of what this one asked for, by account, in the order of the entries."""
+    act = AuditEntry.id, AuditEntry.at, AuditEntry.kind, AuditEntry.name
+    query = (
+        select(EmergencyOpening.account_id, *act, AuditEntry.request_id)
+        .join(EmergencyOpening, EmergencyOpening.id == AuditEntry.object_id)
+        .join(RequestRecord, RequestRecord.id == EmergencyOpening.request_id)
+        .where(AuditEntry.kind == Act.EMERGENCY, AuditEntry.name == EmergencyStep.OPENED, *_within(since, until))
+        .where(RequestRecord.requester_clinic_id == clinic_id, EmergencyOpening.clinic_id != clinic_id)
+        .order_by(AuditEntry.id)
+    )
+    found = await session.execute(query)
+    return [(who, Seen(id_, at, kind, name, request_id)) for who, id_, at, kind, name, request_id in found]
 
 
 async def bonds_of(

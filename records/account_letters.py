@@ -30,6 +30,13 @@ async def write_to_administrators(
     return [await write_to(session, kind, one, now) for one in administrators]
 
 
+async def write_about(
+    session: AsyncSession, kind: LetterKind, account: Account, about_id: uuid.UUID, now: datetime
+) -> uuid.UUID:
+    """A letter that names what it tells of: looked up when it goes, and not needed where that is gone."""
+    return await _write(session, kind, account, now, account.email, account_id=account.id, link_id=about_id)
+
+
 async def write_link(
     session: AsyncSession, link: Invitation | PasswordReset, to: Account | Invitation, now: datetime
 ) -> uuid.UUID:

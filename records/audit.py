@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypedDict, Unpack
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.audit import Act, purpose_of
+from domain.audit import Act, Purpose, purpose_of
 from domain.requests import Role
 from records.canonical import canonical_json
 from records.database import WRITTEN_IN_AUDIT
@@ -74,6 +74,7 @@ class Particulars(TypedDict, total=False):
 
     name: str | None
     role: Role | None
+    purpose: Purpose | None
     request_id: uuid.UUID | None
     object_id: uuid.UUID | None
     version: int | None
@@ -102,13 +103,14 @@ def entry_of(
     *,
     name: str | None = None,
     role: Role | None = None,
+    purpose: Purpose | None = None,
     request_id: uuid.UUID | None = None,
     object_id: uuid.UUID | None = None,
     version: int | None = None,
     shown: Collection[uuid.UUID] | None = None,
     content: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
-    """The entry of an act, which is still to be written."""
+    """The entry of an act, which is still to be written. `purpose` is that of the role where it says no other."""
     told = {**(content or {}), **({"address": by.address} if by.address else {})}
     key = secrets.token_bytes(_KEY_BYTES) if told else None
     entry = AuditEntry(
@@ -120,7 +122,7 @@ def entry_of(
         for_account_id=by.for_account_id,
         clinic_id=by.clinic_id,
         role=role,
-        purpose=purpose_of(role) if role else None,
+        purpose=purpose or (purpose_of(role) if role else None),
         side=by.side,
         request_id=request_id,
         object_id=object_id,

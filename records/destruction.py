@@ -20,6 +20,8 @@ from records.models import (
     Attachment,
     Base,
     DestroyedRequest,
+    EmergencyEnd,
+    EmergencyOpening,
     EventRecord,
     FailedEffect,
     FrozenForm,
@@ -57,7 +59,7 @@ OF_REQUEST: Sequence[type[Base]] = (
     *(GivenCommand, RefusedCommand, FailedEffect, EventRecord, FrozenForm),
     *(PartnerMessage, ReceivedRequest, ToldMessage),
     *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
-    *(RestrictionEnd, RequestRestriction),
+    *(RestrictionEnd, RequestRestriction, EmergencyEnd, EmergencyOpening),
 )
 """What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""
 

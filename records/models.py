@@ -60,6 +60,7 @@ FROZEN_TABLES = (
     *("access_reviews", "access_findings", "access_verdicts", "access_sign_offs"),
     *("incidents", "incident_versions", "communications"),
     *("request_restrictions", "restriction_ends"),
+    *("emergency_openings", "emergency_ends"),
 )
 """Tables to which rows are only added: a trigger refuses every change."""
 
@@ -104,8 +105,9 @@ class Clinic(Base):
     """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to.
 
     `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`, `retention` of
-    `domain.retention.RetentionPolicy`; `signing_needs_code` says that nobody signs there
-    without a second factor; `plain_name` are the words of its name, as `domain.texts.plain` compares them, each between spaces.
+    `domain.retention.RetentionPolicy`; `signing_needs_code` says that nobody signs there without a second factor, `emergency`
+    that its people may read in one, and others what it asked for; `plain_name` are the words of its name, as `domain.texts.plain`
+    compares them, each between spaces.
     `version` counts what was changed.
     """
 
@@ -120,6 +122,7 @@ class Clinic(Base):
     calendar: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     version: Mapped[int] = mapped_column(server_default="1")
     signing_needs_code: Mapped[bool] = mapped_column(server_default=text("false"))
+    emergency: Mapped[bool] = mapped_column(server_default=text("false"))
     retention: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     plain_name: Mapped[str] = mapped_column(Computed("plain_words(name)", persisted=True), deferred=True)
 
@@ -517,7 +520,9 @@ class LetterStatus(StrEnum):
 
 
 class AccountLetter(Base):
-    """An e-mail about an account, or about the way to one; `link_id` is the invitation or the reset that it opens."""
+    """An e-mail about an account, or about the way to one; `link_id` is the invitation or the reset that it opens, or the opening
+    in an emergency that it tells of.
+    """
 
     __tablename__ = "account_letters"
 
@@ -1924,6 +1929,35 @@ class RestrictionEnd(Base):
     ended_at: Mapped[datetime]
 
 
+class EmergencyOpening(Base):
+    """In an emergency somebody reads a request that they would not see, until `ends_at` or its `EmergencyEnd`.
+
+    `role` and `clinic_id` are as whom they do, and only as long as they are: see `records.emergencies`.
+    """
+
+    __tablename__ = "emergency_openings"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), index=True)
+    role: Mapped[Role]
+    reason: Mapped[Json] = mapped_column(SealedJson("emergency_openings.reason", "request_id"))
+    begun_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+
+
+class EmergencyEnd(Base):
+    """What was opened in an emergency was ended by hand."""
+
+    __tablename__ = "emergency_ends"
+
+    opening_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("emergency_openings.id"), primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
+    ended_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    ended_at: Mapped[datetime]
+
+
 class RetentionList(Base):
     """Requests of a clinic whose time is over, by its `policy`. One at most waits for an approval; what was approved stays."""
 
@@ -2151,6 +2185,7 @@ SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
     *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold, PartnerMessage, ReceivedRequest),
     *(AccessVerdict, IncidentVersion, CommunicationRecord, RequestRestriction, RestrictionEnd),
+    EmergencyOpening,
 )
 """The models of which columns are sealed."""
 

@@ -5,7 +5,7 @@ Each is said as a thing (“Opening of the request”), so that it can stand aft
 
 from collections.abc import Mapping
 
-from domain.audit import Act, Purpose
+from domain.audit import Act, EmergencyStep, Purpose
 from translations import Language, gettext_for
 from translations import gettext_noop as _
 
@@ -46,6 +46,7 @@ _BY_KIND: Mapping[Act, str] = {
     Act.JOURNAL: _JOURNAL,
     Act.ENGINE: _("What the service keeps internally of the request, opened by its operator"),
     Act.PHONE_PHOTO: _("A photo, sent by a telephone"),
+    Act.EMERGENCY: _("Access to the request in an emergency"),
     Act.MESSAGE: _("What became of the request, told to the system that had sent it"),
     Act.LIST: _LIST,
     Act.DESTROYED: _("Destruction of the request, when its time was over"),
@@ -86,6 +87,12 @@ _BY_COMMAND: Mapping[str, str] = {
 _BY_JOURNAL: Mapping[str, str] = {
     "asked": _("Journal of accesses: asked for"),
     "taken": _("Journal of accesses: opened, to be handed over"),
+}
+
+_BY_EMERGENCY: Mapping[str, str] = {
+    EmergencyStep.OPENED: _("Opening of the request in an emergency, with a reason, by somebody who would not see it"),
+    EmergencyStep.ENDED: _("End of an access to the request in an emergency"),
+    EmergencyStep.REFUSED: _("Attempt to open the request in an emergency, refused"),
 }
 
 _BY_ROUTE: Mapping[str, str] = {
@@ -145,6 +152,7 @@ GROUNDS: Mapping[Purpose, str] = {
     Purpose.CARE: _("Care"),
     Purpose.ADMINISTRATION: _("Administration of the clinic"),
     Purpose.OPERATION: _("Operation of the service"),
+    Purpose.EMERGENCY: _("Emergency"),
 }
 """For what something was done."""
 
@@ -172,6 +180,8 @@ def is_named(route: str) -> bool:
 def _named(kind: Act, name: str) -> str:
     if kind is Act.JOURNAL:
         return _BY_JOURNAL.get(name, _BY_KIND[kind])
+    if kind is Act.EMERGENCY:
+        return _BY_EMERGENCY.get(name, _BY_KIND[kind])
     if kind is Act.COMMAND:
         return _BY_COMMAND.get(name, _BY_KIND[kind])
     if kind in (Act.LOOK, Act.CHANGE, Act.REFUSED):

@@ -95,6 +95,12 @@ PROBLEMS: Mapping[str, str] = {
         "That would shut out you, or all administrators of your clinic, and nobody could end it: ask another of them."
     ),
     "wrote_the_request": _("Who wrote the request can’t be shut out of it."),
+    "emergency_off": _("Your clinic has not turned on access in an emergency: its administrator does, under People."),
+    "nothing_to_open": _(
+        "There is no request of this number that you can open in an emergency. Check the number; else the clinic that asked for "
+        "it helps."
+    ),
+    "seen_anyway": _("You see this request without that: look for it by its number."),
     "incident_changed": _("Somebody else has changed this incident in the meantime; look at it again."),
     "communication_replaced": _("Another entry stands in the place of this one already; look at it again."),
     "register_too_long": _("That is too much for one file: choose fewer days, and make several."),

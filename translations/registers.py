@@ -71,5 +71,6 @@ PURPOSES: Mapping[Purpose, str] = {
     Purpose.CARE: _("Care: teleconsultation"),
     Purpose.ADMINISTRATION: _("Administration of the clinic"),
     Purpose.OPERATION: _("Operation of the service"),
+    Purpose.EMERGENCY: _("Emergency"),
 }
 """For what it left, where that was noted."""

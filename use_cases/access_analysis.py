@@ -15,7 +15,6 @@ from domain.access_review import (
     REMINDED_EVERY,
     Bond,
     Course,
-    Finding,
     Person,
     Seen,
     bounds,
@@ -23,6 +22,7 @@ from domain.access_review import (
     in_order,
     many_patients,
     month_before,
+    opened_by_others,
 )
 from domain.accounts import LetterKind
 from domain.requests import Role
@@ -77,10 +77,11 @@ async def analyse(database: Database, clinic_id: UUID, month: date, zone: ZoneIn
     """Analyse one month, given by its first day; False where nothing was done in it, or there is a review of it already."""
     since, until = bounds(month, zone)
     async with database.session() as session:
-        if not await access_reviews.was_used_in(session, clinic_id, since, until):
+        by_others = opened_by_others(await access_reviews.opened_by_others(session, clinic_id, since, until), zone)
+        if not by_others and not await access_reviews.was_used_in(session, clinic_id, since, until):
             return False
         accounts = await access_reviews.people_of(session, clinic_id)
-    findings: list[Finding] = []
+    findings = [*by_others]
     days, accesses = [], 0
     for account in accounts:
         person = await _person(database, account, since)

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.audit import Act
+from domain.audit import Act, Purpose
 from domain.requests import Role, Status
 from records import access, audit
 from records.audit import By
@@ -35,6 +35,9 @@ class AccessView(View):
     role: Role
     what: Act
     object_id: UUID | None
+    emergency: bool = Field(
+        False, description="Whether they had opened it in an emergency, and would not see it otherwise."
+    )
     system: bool = Field(False, description="Whether it was a system of that clinic, by its service account.")
     on_behalf_of: PersonView | None = Field(
         None, description="The person for whom the system looked, if it was for one."
@@ -57,6 +60,7 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
             role=entry.role,
             what=entry.kind,
             object_id=entry.object_id,
+            emergency=entry.purpose is Purpose.EMERGENCY,
             system=names.is_system(entry.account_id),
             on_behalf_of=names.person(entry.for_account_id),
         )
@@ -144,6 +148,7 @@ async def log_access(
         object_id,
         since=datetime.now(UTC) - ONE_OPENING,
         version=row.process_version,
+        in_emergency=caller.opening is not None,
     ):
         return
     await access.log_access(
@@ -155,6 +160,7 @@ async def log_access(
         role=policy.role_before(caller, row),
         version=row.process_version,
         object_id=object_id,
+        in_emergency=caller.opening is not None,
     )
 
 
@@ -163,7 +169,7 @@ async def log_unless_just_seen(
 ) -> None:
     """Write a look down at what a page shows besides, unless it was looked at a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
-    if not await access.was_logged(session, row.id, by(caller), kind, object_id, since=since):
+    if not await _was_logged(session, caller, row, kind, object_id, since):
         await log_access(session, caller, row, kind, object_id)
 
 
@@ -171,6 +177,20 @@ async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestR
     """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
     for kind, what in ((Act.REQUEST, None), (Act.PREVIEW, attachment_id)):
-        if await access.was_logged(session, row.id, by(caller), kind, what, since=since):
+        if await _was_logged(session, caller, row, kind, what, since):
             return
     await log_access(session, caller, row, Act.PREVIEW, attachment_id)
+
+
+async def was_just_seen(
+    session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID | None
+) -> bool:
+    """Whether the same look of theirs was written down a moment ago, and stands for another."""
+    return await _was_logged(session, caller, row, kind, object_id, datetime.now(UTC) - ONE_LOOK)
+
+
+async def _was_logged(
+    session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID | None, since: datetime
+) -> bool:
+    in_emergency = caller.opening is not None
+    return await access.was_logged(session, row.id, by(caller), kind, object_id, since=since, in_emergency=in_emergency)

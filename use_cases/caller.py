@@ -6,7 +6,7 @@ from uuid import UUID, uuid4, uuid5
 from domain.requests import Role
 from domain.service_accounts import ACTS_AS, SEES_AS, Scope
 from domain.smart_scopes import SmartScope
-from records.models import Account, Side
+from records.models import Account, EmergencyOpening, Side
 from records.visibility import Viewer
 from translations import Language, language_named
 
@@ -21,6 +21,13 @@ class System:
     """What a token for FHIR opens there, as far as the account still has what it takes."""
 
 
+@dataclass(eq=False)
+class InEmergency:
+    """A call that reads also what was opened in an emergency; `opening` is by what it does, once that was looked up."""
+
+    opening: EmergencyOpening | None = None
+
+
 @dataclass(frozen=True)
 class Caller:
     """The person who calls, the token by which they do, and from where: by which face, and from which address of the network.
@@ -29,7 +36,8 @@ class Caller:
     opens, which each address asks (`web.session`); and whatever is open, as that person in the roles of `ACTS_AS` alone, or with
     no role at all.
 
-    `renews`: a page that they have open asks for itself anew, because of something that happened.
+    `renews`: a page that they have open asks for itself anew, because of something that happened. `in_emergency`: the call reads
+    one request, also where that was opened in an emergency; without it, nothing of that shows.
     """
 
     account: Account
@@ -38,6 +46,16 @@ class Caller:
     address: str | None = None
     system: System | None = None
     renews: bool = False
+    in_emergency: InEmergency | None = None
+
+    def also_in_emergency(self) -> "Caller":
+        """The same caller, to whom shows as well what they have opened in an emergency; to a system nothing does."""
+        return self if self.system is not None else replace(self, in_emergency=InEmergency())
+
+    @property
+    def opening(self) -> EmergencyOpening | None:
+        """By what they read the request, where they would not see it otherwise."""
+        return self.in_emergency.opening if self.in_emergency else None
 
     def with_account(self, account: Account) -> "Caller":
         """The same caller after a change of the account."""

@@ -18,6 +18,7 @@ from domain.model import Frozen
 from records import account_events, people
 from records.models import Clinic
 from use_cases.administrators import Administrator
+from use_cases.emergencies import tell_open_pages
 from use_cases.gate import Starting
 from use_cases.names import Names
 from use_cases.people import EVENTS_SHOWN, Line, Name, PersonEvent, clinic_of, event_views
@@ -43,6 +44,11 @@ class ClinicChange(Frozen):
     address_lines: AddressLines | None = None
     phone: Line | None = None
     calendar: ClinicCalendar | None = Field(None, description="For requests that are submitted from now on.")
+    emergency: bool | None = Field(
+        None,
+        description="Whether its people may open in an emergency what they don't see otherwise, and others what it asked for; "
+        "for its administrators to say.",
+    )
     routes_to: Annotated[list[UUID], Field(max_length=500)] | None = Field(
         None, description="The other clinics to which its dispatchers may assign; for operators to say."
     )
@@ -58,6 +64,7 @@ class ClinicOnFile(View):
     phone: str
     calendar: ClinicCalendar
     routes_to: list[UUID]
+    emergency: bool = Field(description="Whether access in an emergency is turned on.")
     version: int = Field(description="For If-Match: grows with each change.")
 
 
@@ -96,11 +103,14 @@ async def change_clinic(
 ) -> ClinicOnFile:
     """Change what is known of a clinic. The same change a second time changes nothing.
 
-    Raises Problem `not_found`, `clinic_changed` when somebody else was faster, `routes_by_operators`, `unknown_clinic`, or
-    `invalid_input` for a calendar that won't do together with what stays.
+    Raises Problem `not_found`, `clinic_changed` when somebody else was faster, `routes_by_operators`, `forbidden` for an operator
+    who would turn on access in an emergency, `unknown_clinic`, or `invalid_input` for a calendar that won't do together with what
+    stays.
     """
     if change.routes_to is not None and not by.is_operator:
         raise Problem("routes_by_operators")
+    if change.emergency and by.is_operator:
+        raise Problem("forbidden")
     async with services.database.session() as session:
         by.check_sees(clinic_id)
         clinic = await people.lock_clinic(session, clinic_id)
@@ -113,6 +123,8 @@ async def change_clinic(
         if expected_version not in (None, clinic.version):
             raise Problem("clinic_changed")
         change_noted(session, by, clinic, changed)
+        if "emergency" in changed:
+            await tell_open_pages(session, clinic.id)
         return _view(clinic)
 
 
@@ -132,7 +144,7 @@ def change_noted(session: AsyncSession, by: Administrator, clinic: Clinic, chang
 
 async def _wanted(session: AsyncSession, clinic: Clinic, change: ClinicChange) -> dict[str, Any]:
     """The columns as they are to be."""
-    wanted = change.model_dump(mode="json", include={"name", "address_lines", "phone"}, exclude_none=True)
+    wanted = change.model_dump(mode="json", include={"name", "address_lines", "phone", "emergency"}, exclude_none=True)
     if change.calendar is not None:
         set_here = change.calendar.model_dump(mode="json", include=change.calendar.model_fields_set)
         try:
@@ -158,5 +170,6 @@ def _view(clinic: Clinic) -> ClinicOnFile:
         phone=clinic.phone,
         calendar=ClinicCalendar.model_validate(clinic.calendar),
         routes_to=clinic.routes_to,
+        emergency=clinic.emergency,
         version=clinic.version,
     )

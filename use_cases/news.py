@@ -19,7 +19,10 @@ GATHER_SECONDS = 0.3
 
 
 async def check_may_follow(services: Services, caller: Caller, request_id: UUID) -> None:
-    """Raises Problem `not_found` or `not_yet` for a request that the caller may not see."""
+    """Raises Problem `not_found` or `not_yet` for a request that the caller may not see.
+
+    By what they have opened in an emergency they follow that request alone, where the call reads so (`Caller.in_emergency`).
+    """
     async with services.database.session() as session:
         await policy.request_to_see(session, caller, request_id)
 

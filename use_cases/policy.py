@@ -18,7 +18,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
 from domain.retention import RetentionPolicy
 from domain.service_accounts import Scope
-from records import attachments, destruction, people, requests, visibility
+from records import attachments, destruction, emergencies, people, requests, visibility
 from records import commands as ledger
 from records.acting import act_from_here
 from records.errors import AnswerUnderWayError, KeyGoneError, NotEditableError, NotFoundError, SubmissionUnderWayError
@@ -58,11 +58,21 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
     if row is None:
         raise await not_there(session, caller, request_id)
     access = await visibility.access(session, caller.viewer, row)
+    if access != "chart" and await _is_opened(session, caller, row):
+        access = "chart"
     if access is None:
         raise not_yet() if await _expected_access(session, caller, row) else Problem("not_found")
     if access == "chart" and requests.is_without_form(row):
         raise KeyGoneError(f"requests.form of {row.id}")
     return row, access
+
+
+async def _is_opened(session: AsyncSession, caller: Caller, row: RequestRecord) -> bool:
+    """Whether the call reads it by what the caller has opened in an emergency, which is noted with the caller then."""
+    if caller.in_emergency is None:
+        return False
+    caller.in_emergency.opening = await emergencies.holding(session, caller.viewer, row.id, datetime.now(UTC))
+    return caller.in_emergency.opening is not None
 
 
 async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> RequestRecord:
@@ -253,7 +263,10 @@ def allowed_commands(
 
     What is on its way is not offered a second time where it is closed until its end is known. `covers`: they answer for a
     colleague who is away, see `records.visibility.covers`; `reads_for_requester`: they read for one who has not, see there.
+    Who reads it in an emergency gives none.
     """
+    if caller.opening is not None:
+        return []
     hidden = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
     if not lifecycle.may_still_ask(request, datetime.now(UTC)):
         hidden.add("ask_follow_up")
@@ -291,7 +304,12 @@ def may_route_to(dispatching: Clinic, clinic_id: UUID) -> bool:
 
 def may_change_report(caller: Caller, row: RequestRecord, request: Request) -> bool:
     """Whether the caller may change the report's draft now: not while its signature is on its way."""
-    return may_write_report(caller, request) and row.signature_id is None and request.signing is None
+    return (
+        caller.opening is None
+        and may_write_report(caller, request)
+        and row.signature_id is None
+        and request.signing is None
+    )
 
 
 def may_write_report(caller: Caller, request: Request) -> bool:
@@ -306,7 +324,7 @@ def may_mark(caller: Caller, row: RequestRecord, request: Request) -> bool:
 
     Who gives the answer is the provider, or each of the pool, whom it is with; after the report, who signed it.
     """
-    if row.status.is_final:
+    if row.status.is_final or caller.opening is not None:
         return False
     return row.requester_id == caller.id or any(
         actor.role is Role.PROVIDER and (request.holder.includes(actor) or lifecycle.is_signer(request, actor))
@@ -362,10 +380,13 @@ def _actors(caller: Caller) -> list[Actor]:
 
 
 def role_before(caller: Caller, row: RequestRecord) -> Role:
-    """In which role the caller looks at a request: its requester's if it is theirs, else the first that they have.
+    """In which role the caller looks at a request: its requester's if it is theirs, else the first that they have; in an
+    emergency that in which they opened it.
 
     A system that acts for nobody looks as the clinic's administrators do.
     """
+    if caller.opening is not None:
+        return Role(caller.opening.role)
     if row.requester_id == caller.id:
         return Role.REQUESTER
     others = [role for role in Role if role in caller.viewer.roles and role is not Role.REQUESTER]

@@ -6,18 +6,16 @@ not passed is given out as `use_cases.scans` says.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import PurePath
 from uuid import UUID
 
 from domain.audit import Act
 from media.kinds import JPEG, MP4, PDF
-from records import access
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import Attachment, MediaState, RequestRecord
 from records.store import digest_in
 from use_cases import policy
-from use_cases.accesses import ONE_LOOK, by, log_access, log_unless_opened
+from use_cases.accesses import log_access, log_unless_opened, was_just_seen
 from use_cases.attachments import visible_attachments
 from use_cases.attended import Attended
 from use_cases.caller import Caller
@@ -124,10 +122,8 @@ async def _to_see(look: Look, *, picture: bool = True) -> tuple[RequestRecord, A
 async def _log(look: Look, row: RequestRecord, kind: Act) -> None:
     """Write the look down. A player asks for a video in dozens of parts, which together are one look."""
     async with look.services.database.session() as session:
-        if look.in_parts:
-            since = datetime.now(UTC) - ONE_LOOK
-            if await access.was_logged(session, row.id, by(look.caller), kind, look.attachment_id, since=since):
-                return
+        if look.in_parts and await was_just_seen(session, look.caller, row, kind, look.attachment_id):
+            return
         await log_access(session, look.caller, row, kind, look.attachment_id)
 
 

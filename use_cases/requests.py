@@ -171,6 +171,13 @@ class ChartView(View):
     )
 
 
+class ReadInEmergency(View):
+    """That the caller would not see the request, and reads it by what they have opened in an emergency."""
+
+    opening_id: UUID
+    ends_at: datetime
+
+
 class RequestView(ChartView, RequestSummary):
     """A request, as the caller may see it. With access `process` the chart (patient, answers, questions, files) is left out."""
 
@@ -201,6 +208,7 @@ class RequestView(ChartView, RequestSummary):
     present: list[PresenceView] = Field(
         [], description="Who else has the request's page open right now, or writes its report."
     )
+    emergency: ReadInEmergency | None = Field(None, description="Where the caller reads it in an emergency alone.")
     editable: bool
     may_mark: bool = Field(description="The caller may draw on the photos now.")
     report_editable: bool
@@ -313,12 +321,17 @@ async def request_view(
         refused_command=await _refused_command(session, caller, row, language),
         earlier=await _earlier(session, caller, row) if access == "chart" else None,
         later=await _later(session, caller, row),
-        editable=_is_editing(row, caller) and row.is_editable,
+        emergency=_in_emergency(caller),
+        editable=caller.opening is None and _is_editing(row, caller) and row.is_editable,
         may_mark=access == "chart" and policy.may_mark(caller, row, process),
         report_editable=policy.may_change_report(caller, row, process),
         form_version=process.form.number if process.form else None,
         **dict(chart),
     )
+
+
+def _in_emergency(caller: Caller) -> ReadInEmergency | None:
+    return ReadInEmergency(opening_id=caller.opening.id, ends_at=caller.opening.ends_at) if caller.opening else None
 
 
 async def patient_shown(session: AsyncSession, row: RequestRecord, caller: Caller) -> Json:

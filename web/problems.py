@@ -40,8 +40,9 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "step_up_failed",
         "step_up_by_another",
         "step_up_not_set",
+        "emergency_off",
     ),
-    404: ("not_found", "link_not_valid", "launch_unknown"),
+    404: ("nothing_to_open", "not_found", "link_not_valid", "launch_unknown"),
     405: ("method_not_allowed",),
     409: (
         "offering_withdrawn",
@@ -98,6 +99,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "access_review_open",
         "communication_replaced",
         *("restricted_for_them", "nobody_left", "restricts_yourself", "wrote_the_request"),
+        "seen_anyway",
         "launch_without_patient",
     ),
     410: ("phone_link_ended", "cursor_expired", "request_destroyed", "file_infected", "launch_over"),

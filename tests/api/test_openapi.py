@@ -142,6 +142,7 @@ NEEDS_NO_KEY = {
     "/api/v1/requests/{request_id}/holds",
     "/api/v1/requests/{request_id}/restrictions",
     "/api/v1/requests/{request_id}/restrictions/{restriction_id}/end",
+    "/api/v1/emergency-openings/{opening_id}/end",
     "/api/v1/retention/lists/{list_id}/approve",
     "/api/v1/retention/lists/{list_id}/take-back",
     "/api/v1/access-reviews/{review_id}/verdicts",

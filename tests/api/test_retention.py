@@ -24,7 +24,7 @@ from domain.retention import DESTROYED_AFTER, KeptBecause, ListState, RetentionP
 from domain.told_partners import MessageState
 from domain.webhooks import DeliveryState, EndpointState, WebhookType
 from engine.running import last_status
-from records import destruction, people, requests, restrictions
+from records import destruction, emergencies, people, requests, restrictions
 from records.database import Database
 from records.errors import StoreError
 from records.failures import note_failure, resolve_failure
@@ -60,6 +60,7 @@ from records.models import (
 )
 from records.partners import message_folder
 from records.requests import load_request
+from records.visibility import Viewer
 from tests.api.answers import problem
 from tests.api.test_fhir import call, outcome
 from tests.api.test_hand_over import routed_far
@@ -142,6 +143,11 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
     own: dict[str, Any] = {"request_id": request_id}
     shut = await restrictions.add(session, request_id, asks, None, reason="Fini.", set_by=asks, now=now)
     await restrictions.end(session, shut, reason="Fini.", ended_by=asks, now=now)
+    viewer = Viewer(asks, clinic, frozenset({Role.REQUESTER}))
+    opening = await emergencies.add(
+        *(session, request_id, viewer, Role.REQUESTER), reason="Fini.", begun_at=now, ends_at=now + timedelta(hours=4)
+    )
+    await emergencies.end(session, opening, ended_by=asks, now=now)
     message, endpoint, came = new_id(), new_id(), new_id()
     as_it_came = f"{message_folder(came)}/{new_id()}"
     await system.services.store.put_new(as_it_came, b"of a patient")

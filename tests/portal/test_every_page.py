@@ -192,6 +192,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("accesses of the year", "administrator", None, "/access-years/2026"),
     ("put on hold", "administrator", reported, "/requests/{id}/hold"),
     ("restrict access", "administrator", reported, "/requests/{id}/restrictions"),
+    ("access in an emergency", "provider", None, "/emergency"),
     ("forgotten password", None, None, "/forgotten-password"),
     ("a link that opens nothing", None, None, "/invitation/nothing"),
 ]

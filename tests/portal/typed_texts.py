@@ -123,7 +123,8 @@ FORMS = (
 """Every form with free text that acts once (it has a `key`): `test_every_page` finds one that is not here.
 
 What several roles have is here once. The comment for several requests at once has no page that can be opened, that
-of the end of a restriction is gone once it was sent (`tests/portal/test_restrictions.py`; `ALSO_KNOWN`).
+of the end of a restriction is gone once it was sent (`tests/portal/test_restrictions.py`; `ALSO_KNOWN`), and
+that of an access in an emergency is there where a clinic has turned that on (`tests/portal/test_emergencies.py`).
 """
 
 WHATEVER_ELSE_CHANGES = (
@@ -132,7 +133,7 @@ WHATEVER_ELSE_CHANGES = (
 )
 """More can be told, and added to a signed report, and a request is kept or restricted, whatever else has happened."""
 
-ALSO_KNOWN = frozenset({"/assignments", "/requests/*/restrictions/*/end"})
+ALSO_KNOWN = frozenset({"/assignments", "/emergency", "/requests/*/restrictions/*/end"})
 
 
 def pattern_of(action: str) -> str:

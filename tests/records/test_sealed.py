@@ -33,6 +33,7 @@ from records import (
     commands,
     communications,
     data_keys,
+    emergencies,
     forms,
     incidents,
     marks,
@@ -72,6 +73,7 @@ from records.models import (
     Attachment,
     Base,
     DataKey,
+    EmergencyOpening,
     EventRecord,
     FrozenForm,
     FrozenReport,
@@ -202,6 +204,8 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
             *(session, row.id, scene.accounts["operator"].id, None), reason=MARKED, set_by=requester.id, now=NOW
         )
         await restrictions.end(session, restriction, reason=MARKED, ended_by=requester.id, now=NOW)
+        reader = Viewer(scene.accounts["dispatcher"].id, scene.home.id, frozenset({Role.PROVIDER}))
+        await emergencies.add(*(session, row.id, reader, Role.PROVIDER), reason=MARKED, begun_at=NOW, ends_at=NOW)
         await _judged(session, scene, row.id)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
@@ -322,6 +326,8 @@ async def is_read_as_it_was_written(database: Database, scene: Scene, request_id
         [end] = await session.scalars(select(RestrictionEnd).where(RestrictionEnd.request_id == request_id))
         assert end.reason == {"text": MARKED}
         assert await restrictions.reason_of(session, end.restriction_id) == MARKED
+        [opening] = await session.scalars(select(EmergencyOpening.id).where(EmergencyOpening.request_id == request_id))
+        assert await emergencies.reason_of(session, opening) == MARKED
         [verdict] = await session.scalars(select(AccessVerdict).where(AccessVerdict.request_id == request_id))
         assert verdict.note == {"said": MARKED}
         [kept] = await saved_filters.list_filters(session, viewer.account_id)

@@ -29,9 +29,10 @@ from domain.access_review import (
     many_patients,
     month_before,
     must_be_settled_by_others,
+    opened_by_others,
     state_of,
 )
-from domain.audit import Act
+from domain.audit import Act, EmergencyStep, Purpose
 from domain.requests import Role
 
 ZONE = ZoneInfo("America/Toronto")
@@ -253,3 +254,38 @@ def test_nobody_judges_themselves_where_there_is_anybody_else() -> None:
     assert must_be_settled_by_others(me, me, [me, other])
     assert not must_be_settled_by_others(me, me, [me])
     assert not must_be_settled_by_others(other, me, [me, other])
+
+
+def test_what_was_opened_in_an_emergency_comes_first_in_one_line() -> None:
+    """Whatever else the reads meet: one line of the person with the request, with the opening, and with what they saw before."""
+    request_id, other = uuid4(), uuid4()
+
+    def seen(minute: int, kind: Act, name: str | None = None, purpose: Purpose | None = None) -> Seen:
+        return Seen(uuid4(), NOON + timedelta(minutes=minute), kind, name, request_id, purpose)
+
+    acts = [
+        (seen(0, Act.REQUEST), STRANGER),
+        (seen(1, Act.EMERGENCY, EmergencyStep.OPENED, Purpose.EMERGENCY), STRANGER),
+        (seen(2, Act.REQUEST, purpose=Purpose.EMERGENCY), Bond(is_theirs=False, kin=Rule.OWN_RECORD)),
+        (seen(3, Act.EMERGENCY, EmergencyStep.ENDED), STRANGER),
+        (act(request_id=other), STRANGER),
+    ]
+    course = Course(person(Role.PROVIDER), ZONE)
+    for one, bond in acts:
+        course.take(one, bond)
+    findings, left_out = in_order(course.findings())
+    assert [(one.rule, one.request_id, one.sample.number) for one in findings] == [
+        (Rule.EMERGENCY, request_id, 3),
+        (Rule.NO_PARTICIPANT, other, 1),
+    ]
+    assert (findings[0].sample.first_at, left_out) == (NOON, 0)
+
+
+def test_what_people_of_other_clinics_opened_is_a_line_for_each() -> None:
+    who, one, other = uuid4(), uuid4(), uuid4()
+    acts = [Seen(uuid4(), NOON, Act.EMERGENCY, EmergencyStep.OPENED, id_) for id_ in (one, one, other)]
+    findings = opened_by_others(((who, act) for act in acts), ZONE)
+    assert [(found.rule, found.account_id, found.request_id, found.sample.number) for found in findings] == [
+        (Rule.EMERGENCY, who, one, 2),
+        (Rule.EMERGENCY, who, other, 1),
+    ]

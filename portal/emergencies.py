@@ -1,0 +1,126 @@
+"""Access in an emergency: for who must see a request that does not show to them, and for administrators, who look at that."""
+
+from functools import partial
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from starlette.datastructures import FormData
+
+from domain.refusals import Refusal
+from domain.requests import Role
+from portal import pages
+from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
+from portal.pages import Visit, VisitOf
+from portal.sign_on import go_on, kept_by
+from records.models import SigningTicket
+from use_cases import emergencies, step_up
+from use_cases.emergencies import PROVED_FOR, NewOpening, Wanted
+from use_cases.problems import Problem
+from use_cases.second_factor import own_factor
+from use_cases.ways_in import proves_by_password
+from web.problems import status_of
+
+router = APIRouter(include_in_schema=False)
+
+_PLACES = {
+    **{"wrong_password": "password", "wrong_code": "code", "wrong_passkey": "code", "code_needed": "code"},
+    **{"nothing_to_open": "number", "seen_anyway": "number"},
+}
+
+
+@router.get("/emergency")
+async def emergency_page(visit: VisitOf) -> Response:
+    """The form, what one has opened, and for administrators what others have."""
+    return await _page(visit)
+
+
+@router.post("/emergency")
+async def open_request(visit: VisitOf) -> Response:
+    """Open it, and show it; or say why not, with what was written still there."""
+    form = await visit.form()
+    try:
+        visit.check_is_sent()
+        new = NewOpening.model_validate(_said(form, "number", "reason", "password", "code", "passkey"))
+        opened = await emergencies.open_in_emergency(visit.services, visit.caller, new, _key(form))
+    except NOT_TAKEN as error:
+        return await _page(visit, form, as_problem(error))
+    return visit.on_to(f"/requests/{opened.request_id}", "opened_in_emergency")
+
+
+@router.post("/emergency/confirm")
+async def confirm(visit: VisitOf) -> Response:
+    """On to the person's organization, which confirms that it is they; then back to the same page."""
+    form = await visit.form()
+    try:
+        visit.check_is_sent()
+        wanted = Wanted.model_validate(_said(form, "number", "reason"))
+        said = {**_said(form, "number", "reason", "key"), "back": f"/emergency?confirmed={quote(_key(form)[:120])}"}
+        cookie = kept_by(visit.request, visit.services.settings)
+        begun = await emergencies.confirm(visit.services, visit.caller, wanted, _key(form), said, cookie)
+    except NOT_TAKEN as error:
+        return await _page(visit, form, as_problem(error))
+    return await go_on(visit.request, visit.services, begun)
+
+
+@router.post("/emergency/{opening_id}/end")
+async def end_opening(opening_id: UUID, visit: VisitOf) -> Response:
+    """End it; or say why not."""
+
+    async def do() -> None:
+        await emergencies.end(visit.services, visit.caller, opening_id)
+
+    return await done(visit, do, "/emergency", "emergency_ended", partial(_page, visit, None))
+
+
+async def _page(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:
+    wrong = fields_of(error, visit.language, _PLACES)
+    ticket = await _confirmed(visit)
+    is_possible = await emergencies.is_possible(visit.services, visit.caller)
+    return visit.page(
+        "emergency",
+        because=error,
+        openings=await emergencies.list_openings(visit.services, visit.caller),
+        is_possible=is_possible,
+        treats=bool(visit.caller.roles & {Role.PROVIDER, Role.REQUESTER}),
+        administers=Role.CLINIC_ADMINISTRATOR in visit.caller.roles,
+        form=pages.written(ticket.said if ticket else _written(form)),
+        key=_key_again(form, error, ticket),
+        ticket=ticket,
+        proved_for=PROVED_FOR,
+        factor=await own_factor(visit.services, visit.caller),
+        has_password=await proves_by_password(visit.services, visit.caller.account),
+        wrong=pages.written(wrong),
+        notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),
+    )
+
+
+async def _confirmed(visit: Visit) -> SigningTicket | None:
+    """The confirmation with which somebody has just come back."""
+    key = visit.request.query_params.get("confirmed", "")[:120]
+    if not key:
+        return None
+    return await step_up.waiting(visit.services, visit.caller, emergencies.used_for(visit.caller, key))
+
+
+def _said(form: FormData, *names: str) -> dict[str, str]:
+    """Those fields of the form; what was left empty is left out."""
+    texts = {name: form.get(name) for name in names}
+    return {name: text.replace("\r\n", "\n") for name, text in texts.items() if isinstance(text, str) and text}
+
+
+def _written(form: FormData | None) -> dict[str, str]:
+    """What stays in a form that is shown again. A password never does."""
+    return {name: str(form.get(name, "")) for name in ("number", "reason")} if form is not None else {}
+
+
+def _key(form: FormData) -> str:
+    return str(form.get("key", ""))
+
+
+def _key_again(form: FormData | None, error: Problem | Refusal | None, ticket: SigningTicket | None) -> str | None:
+    """The same while a proof is good for it, or nobody knows whether it got through; else a new one."""
+    if ticket is not None:
+        return str(ticket.said["key"])
+    return _key(form) if form is not None and error is not None and status_of(error) >= 500 else None

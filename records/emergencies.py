@@ -1,0 +1,216 @@
+"""What was opened in an emergency: to whom, until when, and whether that still holds.
+
+It holds while everything is as it was when it was opened, and is asked at each read: the clock, who they are, what both clinics
+have set, and that no restriction names them. So nothing has to be told to any process for it to end.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, any_, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from domain.requests import Role, Status
+from records.ids import new_id
+from records.models import (
+    Account,
+    Clinic,
+    EmergencyEnd,
+    EmergencyOpening,
+    Json,
+    RequestParty,
+    RequestRecord,
+    RequestRestriction,
+    RestrictionEnd,
+)
+from records.restrictions import is_shut_out, shut_to
+from records.sealed import NOT_OPENED, tell_not_opened, unread
+from records.visibility import Viewer
+
+
+async def may_be_opened(
+    session: AsyncSession, account_id: uuid.UUID, clinic_id: uuid.UUID, number: str
+) -> uuid.UUID | None:
+    """The id of the request of that number, if somebody of that clinic may open it in an emergency; one look, whatever it is."""
+    query = select(RequestRecord.id).where(RequestRecord.number == number, _is_let(account_id, clinic_id))
+    return await session.scalar(query)
+
+
+async def holding(
+    session: AsyncSession, viewer: Viewer, request_id: uuid.UUID, now: datetime
+) -> EmergencyOpening | None:
+    """By what the viewer reads the request just now, if they do; without its reason."""
+    query = (
+        select(EmergencyOpening)
+        .join(RequestRecord, RequestRecord.id == EmergencyOpening.request_id)
+        .where(
+            EmergencyOpening.account_id == viewer.account_id,
+            EmergencyOpening.request_id == request_id,
+            EmergencyOpening.clinic_id == viewer.clinic_id,
+            EmergencyOpening.role.in_(sorted(viewer.roles)),
+            _goes_on(now),
+            _is_let(viewer.account_id, viewer.clinic_id),
+        )
+        .order_by(EmergencyOpening.id.desc())
+        .limit(1)
+        .options(*unread(EmergencyOpening))
+    )
+    return await session.scalar(query)
+
+
+async def going_on(session: AsyncSession, opening_ids: Collection[uuid.UUID], now: datetime) -> set[uuid.UUID]:
+    """Those of them by which who opened them reads the request just now."""
+    query = (
+        select(EmergencyOpening.id)
+        .join(RequestRecord, RequestRecord.id == EmergencyOpening.request_id)
+        .join(Account, Account.id == EmergencyOpening.account_id)
+        .where(
+            EmergencyOpening.id.in_(opening_ids),
+            EmergencyOpening.clinic_id == Account.clinic_id,
+            EmergencyOpening.role == any_(Account.roles),
+            Account.active,
+            _goes_on(now),
+            _is_let(Account.id, Account.clinic_id),
+        )
+    )
+    return set(await session.scalars(query))
+
+
+_Id = uuid.UUID | InstrumentedAttribute[uuid.UUID]
+
+
+def _is_let(account_id: _Id, clinic_id: _Id) -> ColumnElement[bool]:
+    """Of rows of `RequestRecord`: whether somebody of that clinic may open them in an emergency, by all but their role."""
+    party = and_(RequestParty.request_id == RequestRecord.id, RequestParty.clinic_id == clinic_id)
+    theirs, asking = aliased(Clinic), aliased(Clinic)
+    return and_(
+        RequestRecord.status != Status.DRAFT,
+        exists().where(party),
+        exists().where(theirs.id == clinic_id, theirs.emergency),
+        exists().where(asking.id == RequestRecord.requester_clinic_id, asking.emergency),
+        ~_names(account_id),
+    )
+
+
+def _names(account_id: _Id) -> ColumnElement[bool]:
+    """Whether the person has named this very account: that holds in an emergency as well. A wish about a role does not."""
+    ended = exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
+    return exists().where(
+        RequestRestriction.request_id == RequestRecord.id, RequestRestriction.account_id == account_id, ~ended
+    )
+
+
+def _goes_on(now: datetime) -> ColumnElement[bool]:
+    ended = exists().where(EmergencyEnd.opening_id == EmergencyOpening.id)
+    return and_(EmergencyOpening.begun_at <= now, EmergencyOpening.ends_at > now, ~ended)
+
+
+# Opened and ended
+
+
+async def add(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    viewer: Viewer,
+    role: Role,
+    *,
+    reason: str,
+    begun_at: datetime,
+    ends_at: datetime,
+) -> EmergencyOpening:
+    """Open the request, whose row is locked, to the viewer in that role."""
+    opening = EmergencyOpening(
+        id=new_id(),
+        request_id=request_id,
+        account_id=viewer.account_id,
+        clinic_id=viewer.clinic_id,
+        role=role,
+        reason={"text": reason},
+        begun_at=begun_at,
+        ends_at=ends_at,
+    )
+    session.add(opening)
+    await session.flush()
+    return opening
+
+
+async def end(session: AsyncSession, opening: EmergencyOpening, *, ended_by: uuid.UUID, now: datetime) -> None:
+    """From now on it does not hold. The request's row is locked."""
+    session.add(EmergencyEnd(opening_id=opening.id, request_id=opening.request_id, ended_by=ended_by, ended_at=now))
+    await session.flush()
+
+
+async def find_end(session: AsyncSession, opening_id: uuid.UUID) -> EmergencyEnd | None:
+    """How it was ended by hand, if it was."""
+    return await session.get(EmergencyEnd, opening_id)
+
+
+# What is shown
+
+
+async def load(session: AsyncSession, opening_id: uuid.UUID) -> EmergencyOpening | None:
+    """That opening, whether it holds or not; without its reason."""
+    query = select(EmergencyOpening).where(EmergencyOpening.id == opening_id).options(*unread(EmergencyOpening))
+    return await session.scalar(query)
+
+
+async def opened_by(session: AsyncSession, account_id: uuid.UUID, limit: int) -> Sequence[EmergencyOpening]:
+    """What somebody opened, the newest first; without the reasons."""
+    return await _listed(session, EmergencyOpening.account_id == account_id, limit)
+
+
+async def of_clinic(session: AsyncSession, viewer: Viewer, limit: int) -> Sequence[EmergencyOpening]:
+    """What people of the viewer's clinic opened, and others of what it asked for, the newest first; without the reasons.
+
+    Not of what is shut to the viewer.
+    """
+    asked = select(RequestRecord.id).where(
+        RequestRecord.id == EmergencyOpening.request_id, RequestRecord.requester_clinic_id == viewer.clinic_id
+    )
+    theirs = or_(EmergencyOpening.clinic_id == viewer.clinic_id, asked.exists())
+    shut = shut_to(viewer.account_id, viewer.clinic_id, viewer.roles)
+    return await _listed(session, and_(theirs, EmergencyOpening.request_id.not_in(shut)), limit)
+
+
+async def _listed(session: AsyncSession, which: ColumnElement[bool], limit: int) -> Sequence[EmergencyOpening]:
+    query = select(EmergencyOpening).where(which).order_by(EmergencyOpening.id.desc()).limit(limit)
+    return (await session.scalars(query.options(*unread(EmergencyOpening)))).all()
+
+
+async def reason_of(session: AsyncSession, opening_id: uuid.UUID) -> str | None:
+    """Why it was opened; None where that does not open."""
+    try:
+        reason: Json | None = await session.scalar(
+            select(EmergencyOpening.reason).where(EmergencyOpening.id == opening_id)
+        )
+    except NOT_OPENED as error:
+        tell_not_opened("emergency_openings.reason", str(opening_id), error)
+        return None
+    return reason["text"] if reason else None
+
+
+async def going_on_in(session: AsyncSession, clinic_id: uuid.UUID, now: datetime) -> Sequence[RequestRecord]:
+    """The requests that are open just now, to people of the clinic or of what it asked for: their pages are to be told."""
+    theirs = or_(EmergencyOpening.clinic_id == clinic_id, RequestRecord.requester_clinic_id == clinic_id)
+    query = (
+        select(RequestRecord)
+        .join(EmergencyOpening, EmergencyOpening.request_id == RequestRecord.id)
+        .where(theirs, _goes_on(now))
+        .options(*unread(RequestRecord))
+    )
+    return (await session.scalars(query)).unique().all()
+
+
+async def administrators_to_tell(
+    session: AsyncSession, request_id: uuid.UUID, clinic_ids: Sequence[uuid.UUID]
+) -> Sequence[Account]:
+    """The administrators of these clinics to whom the request is not shut."""
+    is_one = (
+        Account.active,
+        Account.clinic_id.in_(clinic_ids),
+        Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value]),
+    )
+    query = select(Account).where(*is_one, ~is_shut_out(request_id)).order_by(Account.id)
+    return (await session.scalars(query)).all()

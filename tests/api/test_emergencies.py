@@ -1,0 +1,550 @@
+"""In an emergency somebody reads what they would not see: by its number, with a reason and a proof, for some hours, loudly."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import delete, select, text, update
+
+from domain.access_review import Rule
+from domain.accounts import LetterKind
+from domain.audit import LOOKS, Act, EmergencyStep, Purpose
+from domain.requests import Role
+from records import access_reviews, emergencies, people
+from records.models import Account, AccountLetter, AuditEntry, EmergencyOpening, Guesses
+from records.visibility import Viewer
+from tests.api.answers import problem
+from tests.api.test_audit import addresses
+from tests.api.test_codec import token_of
+from tests.api.test_restrictions import ended as restriction_ended
+from tests.api.test_restrictions import restricted
+from tests.eventually import PATIENCE_SECONDS, eventually
+from tests.journeys import IN_STATUS, draft, ok, reported, submitted
+from tests.system import PASSWORD, Clinician, System, add_person
+from tests.unit.test_routes import routes
+from use_cases.caller import Caller
+from use_cases.news import check_may_follow, news
+from use_cases.problems import Problem
+
+WHY = "Inconsciente à l'urgence, qqwwhy, traitement inconnu."
+OPENINGS = "/emergency-openings"
+
+
+@pytest.fixture(scope="module")
+async def near(system: System) -> AsyncIterator[None]:
+    """The near clinic has turned it on, and has somebody who is everything but an operator."""
+    clinic = system.clinics["near"]
+    everything = (role for role in Role if role not in (Role.SYSTEM, Role.OPERATOR))
+    await add_person(system, "emergency_everything", clinic, *everything)
+    await turned(system, "near", on=True)
+    yield
+    await turned(system, "near", on=False)
+
+
+@pytest.fixture(autouse=True)
+async def tries(system: System, near: None) -> None:
+    """Everybody may try as often as somebody who has not tried."""
+    async with system.services.database.session() as session:
+        await session.execute(delete(Guesses))
+
+
+async def turned(system: System, name: str, *, on: bool) -> None:
+    async with system.services.database.session() as session:
+        clinic = await people.lock_clinic(session, system.clinics[name].id)
+        assert clinic is not None
+        clinic.emergency = on
+
+
+async def number_of(system: System, request_id: str) -> str:
+    return str((await system.requester.view(request_id))["number"])
+
+
+async def asked(who: Clinician, number: str, **more: Any) -> httpx.Response:
+    return await who.post(OPENINGS, {"number": number, "reason": WHY, "password": PASSWORD, **more})
+
+
+async def opened(system: System, who: Clinician, request_id: str) -> dict[str, Any]:
+    return ok(await asked(who, await number_of(system, request_id)), 201)
+
+
+async def ended(who: Clinician, opening: dict[str, Any]) -> dict[str, Any]:
+    return ok(await who.post(f"{OPENINGS}/{opening['id']}/end"))
+
+
+async def entries(system: System, request_id: str, who: Clinician) -> list[AuditEntry]:
+    async with system.services.database.session() as session:
+        query = select(AuditEntry).where(AuditEntry.request_id == UUID(request_id)).order_by(AuditEntry.id)
+        return [one for one in await session.scalars(query) if str(one.account_id) == who.id]
+
+
+async def test_the_life_of_an_opening(system: System) -> None:
+    request_id, who = await reported(system), system.provider2
+    path = f"/requests/{request_id}"
+    problem(await who.get(path), 404, "not_found")
+    opening = await opened(system, who, request_id)
+    lasts = datetime.fromisoformat(opening["ends_at"]) - datetime.fromisoformat(opening["begun_at"])
+    assert (opening["state"], opening["reason"], lasts) == ("open", WHY, timedelta(hours=4))
+    view = await who.view(request_id)
+    assert view["access"] == "chart"
+    assert view["emergency"] == {"opening_id": opening["id"], "ends_at": opening["ends_at"]}
+    assert (view["allowed_commands"], view["editable"], view["may_mark"], view["report_editable"]) == (
+        [],
+        False,
+        False,
+        False,
+    )
+    photo, report = view["attachments"][0]["id"], view["documents"][0]["report_id"]
+    for address in (f"attachments/{photo}/preview", f"attachments/{photo}/full", f"attachments/{photo}"):
+        answer = await who.get(f"{path}/{address}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, no-store"), address
+    for address in (f"reports/{report}.pdf", f"reports/{report}/content", "timeline", "forms/1", "attachments"):
+        assert (await who.get(f"{path}/{address}")).status_code == 200, address
+    looks = [one for one in await entries(system, request_id, who) if one.kind in LOOKS]
+    assert len(looks) >= 8
+    assert {(one.purpose, one.role) for one in looks} == {(Purpose.EMERGENCY, Role.PROVIDER)}
+    shown = ok_list(await system.requester.get(f"{path}/accesses"))
+    assert {one["emergency"] for one in shown if one["by"]["id"] == who.id} == {True}
+
+    again = ok(await asked(who, await number_of(system, request_id), reason="Autre raison."), 201)
+    assert again == opening, "what is open is what there is: neither longer, nor told again"
+    assert (await ended(who, opening))["state"] == "ended"
+    assert (await ended(who, opening))["ended_at"] is not None
+    problem(await who.get(path), 404, "not_found")
+    problem(await who.get(f"{path}/attachments/{photo}/preview"), 404, "not_found")
+    steps = [one.name for one in await entries(system, request_id, who) if one.kind is Act.EMERGENCY]
+    assert steps == [EmergencyStep.OPENED, EmergencyStep.ENDED]
+    async with system.services.database.session() as session:
+        stored = [str(row) for row in await session.execute(text("SELECT * FROM emergency_openings"))]
+    assert "qqwwhy" not in "".join(stored), "the reason is sealed"
+    new = await opened(system, who, request_id)
+    assert new["id"] != opening["id"]
+    await ended(who, new)
+
+
+def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+async def test_administrators_are_told_and_see_it(system: System) -> None:
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    async with system.services.database.session() as session:
+        query = select(AccountLetter).where(AccountLetter.link_id == UUID(opening["id"]))
+        letters = list(await session.scalars(query))
+    assert {one.kind for one in letters} == {LetterKind.OPENED_IN_EMERGENCY}
+    told = {str(one.account_id) for one in letters}
+    assert {system.administrator.id, system.emergency_everything.id} <= told
+    assert who.id not in told
+
+    def told_of() -> str | None:
+        bodies = [one.get_body(("plain",)) for one in system.post_office.kept_for(system.administrator.account.email)]
+        texts = [body.get_content() for body in bodies if body is not None]
+        return next((one for one in texts if opening["number"] in one and "urgence" in one), None)
+
+    await eventually(lambda: told_of() is not None)
+    message = told_of() or ""
+    assert "qqwwhy" not in message
+    assert who.account.family_name in message
+    (listed,) = [one for one in ok_list(await system.administrator.get(OPENINGS)) if one["id"] == opening["id"]]
+    assert (listed["reason"], listed["person"]["id"], listed["yours"]) == (WHY, who.id, False)
+    for name in ("dispatcher", "operator", "requester", "far_provider"):
+        assert opening["id"] not in {one["id"] for one in ok_list(await system.people[name].get(OPENINGS))}, name
+        problem(await system.people[name].post(f"{OPENINGS}/{opening['id']}/end"), 404, "not_found")
+    assert (await ended(system.administrator, opening))["ended_by"]["id"] == system.administrator.id
+    problem(await who.get(f"/requests/{request_id}"), 404, "not_found")
+
+
+async def test_nobody_learns_whether_there_is_such_a_request(system: System) -> None:
+    """Until who asks has proved who they are, all depends on them alone; after that, what is not theirs is not there."""
+    request_id = await submitted(system)
+    there, nowhere = await number_of(system, request_id), "TC-2026-999999"
+    written = await number_of(system, await draft(system))
+    for name, more, status, code in (
+        ("dispatcher", {}, 403, "forbidden"),
+        ("administrator", {}, 403, "forbidden"),
+        ("operator", {}, 403, "forbidden"),
+        ("far_provider", {}, 403, "emergency_off"),
+        ("provider2", {"password": "faux"}, 403, "wrong_password"),
+        ("provider2", {"password": None}, 422, "invalid_input"),
+    ):
+        answers = [await asked(system.people[name], number, **more) for number in (there, nowhere)]
+        first, second = (problem(answer, status, code) for answer in answers)
+        assert _told(first) == _told(second), name
+    await turned(system, "far", on=True)
+    try:
+        unseen = [await asked(system.far_provider, one) for one in (there, nowhere)]
+        unseen += [await asked(system.provider2, one) for one in (written, nowhere, there.lower() + " ")]
+    finally:
+        await turned(system, "far", on=False)
+    assert len({str(_told(problem(answer, 404, "nothing_to_open"))) for answer in unseen}) == 1
+    async with system.services.database.session() as session:
+        query = select(AuditEntry).where(AuditEntry.kind == Act.EMERGENCY, AuditEntry.name == EmergencyStep.REFUSED)
+        refused = [one for one in await session.scalars(query) if str(one.account_id) == system.far_provider.id]
+    assert [one.request_id for one in refused] == [None, None]
+
+
+def _told(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name not in ("instance", "reference")}
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "nul \x00", "\ud800", "a" * 9_000])
+async def test_what_is_no_reason(system: System, reason: str) -> None:
+    number = await number_of(system, await submitted(system))
+    body = {"number": number, "reason": reason, "password": PASSWORD}
+    try:
+        answer = await system.provider2.post(OPENINGS, body)
+    except UnicodeEncodeError:
+        answer = await system.provider2.http.post(
+            f"/api/v1{OPENINGS}",
+            content=b'{"number": "x", "reason": "\\ud800", "password": "x"}',
+            headers={"Content-Type": "application/json"},
+        )
+    problem(answer, 422, "invalid_input")
+    problem(await asked(system.provider2, "nul \x00"), 422, "invalid_input")
+
+
+async def test_who_sees_it_anyway(system: System) -> None:
+    request_id = await reported(system)
+    number = await number_of(system, request_id)
+    for who in (system.provider, system.requester):
+        assert problem(await asked(who, number), 409, "seen_anyway")["request_id"] == request_id
+    async with system.services.database.session() as session:
+        query = select(EmergencyOpening).where(EmergencyOpening.request_id == UUID(request_id))
+        assert (await session.scalars(query)).all() == []
+
+
+async def test_tries_are_few(system: System) -> None:
+    answers = [await asked(system.provider2, "TC-2026-999998") for _ in range(11)]
+    assert {answer.json()["code"] for answer in answers[:10]} == {"nothing_to_open"}
+    problem(answers[-1], 429, "too_many_attempts")
+    request_id = await submitted(system)
+    problem(await asked(system.provider2, await number_of(system, request_id)), 429, "too_many_attempts")
+    opening = await opened(system, system.requester2, request_id)
+    await ended(system.requester2, opening)
+
+
+async def test_two_at_once_are_one(system: System) -> None:
+    number = await number_of(system, request_id := await submitted(system))
+    answers = await asyncio.gather(*(asked(system.provider2, number, reason=f"{WHY} {n}") for n in range(4)))
+    assert len({ok(answer, 201)["id"] for answer in answers}) == 1
+    async with system.services.database.session() as session:
+        query = select(AccountLetter).join(EmergencyOpening, EmergencyOpening.id == AccountLetter.link_id)
+        letters = list(await session.scalars(query.where(EmergencyOpening.request_id == UUID(request_id))))
+    assert len(letters) == len({one.account_id for one in letters}), "and told once"
+    await ended(system.provider2, answers[0].json())
+
+
+# Who, of which clinics, of which status, with which restriction
+
+
+@pytest.mark.parametrize("status", IN_STATUS)
+async def test_in_every_status_but_a_draft(system: System, status: str) -> None:
+    request_id = await IN_STATUS[status](system)
+    answer = await asked(system.provider2, await number_of(system, request_id))
+    if status == "draft":
+        problem(answer, 404, "nothing_to_open")
+        return
+    opening = ok(answer, 201)
+    assert (await system.provider2.view(request_id))["access"] == "chart"
+    await ended(system.provider2, opening)
+
+
+@pytest.mark.parametrize("near_on", [True, False])
+@pytest.mark.parametrize("far_on", [True, False])
+async def test_both_clinics_must_have_turned_it_on(system: System, *, near_on: bool, far_on: bool) -> None:
+    """The reader's clinic, once it had to do with the request, and the one that asked: the near one."""
+    near, far = system.clinics["near"].id, system.clinics["far"].id
+    async with system.services.database.session() as session:
+        clinic = await people.lock_clinic(session, near)
+        assert clinic is not None
+        clinic.routes_to = [far]
+    request_id = await submitted(system)
+    number = await number_of(system, request_id)
+    await turned(system, "far", on=True)
+    problem(await asked(system.far_provider, number), 404, "nothing_to_open")
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"clinic_id": str(far)}))
+    ok(await system.dispatcher.post(f"/requests/{request_id}/reassign", {"dispatch": True, "reason": "Erreur."}))
+    await turned(system, "near", on=near_on)
+    await turned(system, "far", on=far_on)
+    try:
+        answer = await asked(system.far_provider, number)
+        if not far_on:
+            problem(answer, 403, "emergency_off")
+        elif not near_on:
+            problem(answer, 404, "nothing_to_open")
+        else:
+            opening = ok(answer, 201)
+            view = await system.far_provider.view(request_id)
+            assert (view["access"], view["patient"]["family_name"]) == ("chart", "Tremblay")
+            assert (await system.far_provider.get(f"/requests/{request_id}/timeline")).status_code == 200
+            photo = view["attachments"][0]["id"]
+            assert (await system.far_provider.get(f"/requests/{request_id}/attachments/{photo}")).status_code == 200
+            assert opening["id"] in {one["id"] for one in ok_list(await system.administrator.get(OPENINGS))}
+            await turned(system, "near", on=False)
+            problem_of = await system.far_provider.get(f"/requests/{request_id}/attachments")
+            problem(problem_of, 403, "forbidden")
+            await turned(system, "near", on=True)
+            await ended(system.far_provider, opening)
+    finally:
+        await turned(system, "near", on=True)
+        await turned(system, "far", on=False)
+
+
+async def test_restrictions_in_an_emergency(system: System) -> None:
+    """A wish about a role is overridden, loudly; one that names somebody is not, and ends what they had opened."""
+    request_id, near = await reported(system), str(system.clinics["near"].id)
+    number = await number_of(system, request_id)
+    of_role = await restricted(system, request_id, clinic_id=near, role="provider")
+    problem(await system.provider2.get(f"/requests/{request_id}"), 404, "not_found")
+    opening = await opened(system, system.provider2, request_id)
+    assert (await system.provider2.view(request_id))["access"] == "chart"
+    problem(await system.provider.get(f"/requests/{request_id}"), 404, "not_found")
+    by_name = await restricted(system, request_id, account_id=system.provider2.id)
+    problem(await system.provider2.get(f"/requests/{request_id}"), 404, "not_found")
+    problem(await asked(system.provider2, number), 404, "nothing_to_open")
+    (mine,) = [one for one in ok_list(await system.provider2.get(OPENINGS)) if one["id"] == opening["id"]]
+    assert mine["state"] == "over"
+    for one in (of_role, by_name):
+        await restriction_ended(system, request_id, one)
+    await ended(system.provider2, opening)
+
+
+async def test_a_shut_out_administrator_hears_nothing_of_it(system: System) -> None:
+    request_id = await submitted(system)
+    await restricted(system, request_id, account_id=system.emergency_everything.id)
+    opening = await opened(system, system.provider2, request_id)
+    async with system.services.database.session() as session:
+        letters = await session.scalars(select(AccountLetter).where(AccountLetter.link_id == UUID(opening["id"])))
+        assert system.emergency_everything.id not in {str(one.account_id) for one in letters}
+    assert opening["id"] not in {one["id"] for one in ok_list(await system.emergency_everything.get(OPENINGS))}
+    problem(await system.emergency_everything.post(f"{OPENINGS}/{opening['id']}/end"), 404, "not_found")
+    await ended(system.provider2, opening)
+
+
+# Reading only, and nothing else
+
+
+READ_SO = {
+    "/api/v1/requests/{request_id}",
+    "/api/v1/requests/{request_id}/attachments",
+    "/api/v1/requests/{request_id}/attachments/{attachment_id}",
+    "/api/v1/requests/{request_id}/attachments/{attachment_id}/full",
+    "/api/v1/requests/{request_id}/attachments/{attachment_id}/preview",
+    "/api/v1/requests/{request_id}/attachments/{attachment_id}/thumbnail",
+    "/api/v1/requests/{request_id}/forms",
+    "/api/v1/requests/{request_id}/forms/{number}",
+    "/api/v1/requests/{request_id}/reports",
+    "/api/v1/requests/{request_id}/reports/{report_id}.pdf",
+    "/api/v1/requests/{request_id}/reports/{report_id}/content",
+    "/api/v1/requests/{request_id}/reports/{report_id}/verification",
+    "/api/v1/requests/{request_id}/timeline",
+    "/requests/{request_id}",
+    "/requests/{request_id}/documents/{report_id}",
+    "/requests/{request_id}/media/{attachment_id}",
+}
+"""All that is read in an emergency; of a photo. Pages of documents and videos go the same way."""
+
+
+LEAD_ELSEWHERE = {
+    "/requests/{request_id}/attachments/{attachment_id}/change",
+    "/requests/{request_id}/delete",
+}
+"""Forms of the portal that lead a stranger, too, to another page, with nothing done."""
+
+
+def looked_at(face: FastAPI) -> Iterator[str]:
+    for name, path in addresses(face):
+        if name != "events" and "openapi" not in path:
+            yield path
+
+
+def changed_at(face: FastAPI) -> Iterator[tuple[str, str]]:
+    """Every address that changes something of a request, by the routes themselves."""
+    changing = {"POST", "PUT", "PATCH", "DELETE"}
+    for path, methods in face.openapi()["paths"].items():
+        yield from ((method, path) for method in sorted(changing & {name.upper() for name in methods}))
+    for route in routes():
+        if route.endpoint.__module__.startswith(("portal.", "fhir.")):
+            yield from ((method, route.path) for method in sorted(changing & (route.methods or set())))
+
+
+def filled(path: str, request_id: str, photo: str, report: str) -> str:
+    known = {
+        "request_id": request_id,
+        "attachment_id": photo,
+        "report_id": report,
+        "number": "1",
+        "resource_id": request_id,
+    }
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda name: known.get(name[1], str(uuid4())), path)
+
+
+async def sent(face: FastAPI, who: Clinician, method: str, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(face), base_url="http://relais.test") as http:
+        headers = {"Authorization": who.http.headers["Authorization"]}
+        return await http.request(method, path, headers=headers, json={} if method != "GET" else None)
+
+
+async def test_what_is_read_and_nothing_else(system: System, face: FastAPI) -> None:
+    """Each address that is read answers as before, but for those that are named; each that changes something does, too."""
+    request_id, who = await reported(system), system.provider2
+    view = await system.requester.view(request_id)
+    number, photo, report = view["number"], view["attachments"][0]["id"], view["documents"][0]["report_id"]
+
+    async def looks() -> dict[str, tuple[int, bool]]:
+        found = {}
+        for path in looked_at(face):
+            answer = await sent(face, who, "GET", filled(path, request_id, photo, report))
+            found[path] = (
+                answer.status_code,
+                answer.status_code < 300 and (number in answer.text or photo in answer.text),
+            )
+        return found
+
+    async def changes() -> dict[tuple[str, str], tuple[int, str]]:
+        found = {}
+        for method, path in changed_at(face):
+            if "{request_id}" not in path:
+                continue
+            answer = await sent(face, who, method, filled(path, request_id, photo, report))
+            is_json = "json" in answer.headers.get("content-type", "")
+            found[method, path] = answer.status_code, str(answer.json().get("code")) if is_json else ""
+        return found
+
+    looks_before, changes_before = await looks(), await changes()
+    opening = await opened(system, who, request_id)
+    looks_then, changes_then = await looks(), await changes()
+    named = {"/emergency", "/api/v1/emergency-openings"}
+    assert {path for path in looks_then if looks_then[path] != looks_before[path]} - named == READ_SO
+    assert {looks_then[path][0] for path in READ_SO} == {200}
+    assert changes_then == changes_before
+    assert len(changes_then) > 50
+    assert {status for status, _ in changes_then.values()}.isdisjoint({200, 201, 202, 204})
+    led_elsewhere = {path for (_, path), (status, _) in changes_then.items() if status == 303}
+    assert led_elsewhere == LEAD_ELSEWHERE
+    after = await system.requester.view(request_id)
+    assert (after["version"], after["status"]) == (view["version"], view["status"])
+    for query in ({"q": number}, {"q": "Tremblay"}, {"status": "reported"}):
+        page = ok(await who.get("/requests", params={**query, "limit": "200"}))
+        assert request_id not in {row["id"] for row in page["items"]}, query
+    others = [system.far_provider, system.dispatcher, system.requester2]
+    seen = [(await one.get(f"/requests/{request_id}")).status_code for one in others]
+    assert seen == [404, 200, 404], "because of it, nobody else sees more"
+    await ended(who, opening)
+    assert await looks() == {path: looks_before[path] if path not in named else looks_then[path] for path in looks_then}
+
+
+# When it ends
+
+
+async def test_it_ends_by_the_clock(system: System) -> None:
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    ends_at = datetime.fromisoformat(opening["ends_at"])
+    viewer = Viewer(who.account.id, who.account.clinic_id, frozenset({Role.PROVIDER}))
+    async with system.services.database.session() as session:
+        for moment, holds in (
+            (ends_at - timedelta(microseconds=1), True),
+            (ends_at, False),
+            (datetime.fromisoformat(opening["begun_at"]) - timedelta(seconds=1), False),
+        ):
+            found = await emergencies.holding(session, viewer, UUID(request_id), moment)
+            assert (found is not None) == holds, moment
+    async with system.services.database.session() as session:
+        past = datetime.now(UTC) - timedelta(hours=5)
+        over = await emergencies.add(
+            *(session, UUID(await submitted(system)), viewer, Role.PROVIDER),
+            reason=WHY,
+            begun_at=past,
+            ends_at=past + timedelta(hours=4),
+        )
+        over_id = str(over.request_id)
+    problem(await who.get(f"/requests/{over_id}"), 404, "not_found")
+    await ended(who, opening)
+
+
+@pytest.mark.parametrize(
+    "change", [{"active": False}, {"roles": ["dispatcher"]}, {"roles": ["requester"]}, {"clinic": "far"}]
+)
+async def test_it_ends_with_what_it_stands_on(system: System, change: dict[str, Any]) -> None:
+    """Locked, in another role, in another clinic: each at the next look, in every process, for nothing is kept of it."""
+    request_id, who = (
+        await submitted(system),
+        await add_person(system, "leaving", system.clinics["near"], Role.PROVIDER),
+    )
+    await opened(system, who, request_id)
+    assert (await who.view(request_id))["access"] == "chart"
+    values = {"clinic_id": system.clinics["far"].id} if "clinic" in change else change
+    async with system.services.database.session() as session:
+        await session.execute(update(Account).where(Account.id == who.account.id).values(**values))
+    answer = await who.get(f"/requests/{request_id}")
+    assert answer.status_code in ((401,) if change.get("active") is False else (403, 404, 200))
+    if change.get("roles") == ["dispatcher"]:
+        assert answer.json()["emergency"] is None, "dispatchers of the clinic see it anyway"
+    else:
+        assert answer.status_code in (401, 404)
+    async with system.services.database.session() as session:
+        await session.execute(update(Account).where(Account.id == who.account.id).values(active=False))
+
+
+async def test_an_open_page_hears_of_the_end(system: System) -> None:
+    """A page that is open follows the request while it reads it, and is told when that ends; other news say nothing of it."""
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    caller = Caller(who.account, token_of(system, "provider2"))
+    reading = caller.also_in_emergency()
+    with pytest.raises(Problem, match="not_found"):
+        await check_may_follow(system.of_api, caller, UUID(request_id))
+    await check_may_follow(system.of_api, reading, UUID(request_id))
+    async with aclosing(news(system.of_api, reading, UUID(request_id), None, silence_seconds=3_600)) as heard:
+        first = asyncio.ensure_future(anext(heard))
+        await asyncio.sleep(0)
+        await ended(system.administrator, opening)
+        assert await asyncio.wait_for(first, PATIENCE_SECONDS) is True
+    with pytest.raises(Problem, match="not_found"):
+        await check_may_follow(system.of_api, reading, UUID(request_id))
+
+
+async def test_turning_it_off_ends_it_and_tells_open_pages(system: System) -> None:
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    reading = Caller(who.account, token_of(system, "provider2")).also_in_emergency()
+    path = f"/clinics/{system.clinics['near'].id}"
+    async with aclosing(news(system.of_api, reading, UUID(request_id), None, silence_seconds=3_600)) as heard:
+        first = asyncio.ensure_future(anext(heard))
+        await asyncio.sleep(0)
+        assert (
+            ok(await system.administrator.http.patch(f"/api/v1{path}", json={"emergency": False}))["emergency"] is False
+        )
+        assert await asyncio.wait_for(first, PATIENCE_SECONDS) is True
+    problem(await who.get(f"/requests/{request_id}"), 404, "not_found")
+    problem(await system.operator.http.patch(f"/api/v1{path}", json={"emergency": True}), 403, "forbidden")
+    ok(await system.administrator.http.patch(f"/api/v1{path}", json={"emergency": True}))
+    assert (await who.view(request_id))["access"] == "chart", "it was four hours, and they are not over"
+    await ended(who, opening)
+
+
+async def test_the_month_lists_it_for_the_clinic_that_asked(system: System) -> None:
+    """What others opened of what a clinic asked for is in its own review, too."""
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    now = datetime.now(UTC)
+    bounds = now - timedelta(hours=1), now + timedelta(hours=1)
+    async with system.services.database.session() as session:
+        of_near = await access_reviews.opened_by_others(session, system.clinics["near"].id, *bounds)
+        assert UUID(request_id) not in {act.request_id for _, act in of_near}, "its own people's are in their acts"
+        acts = await access_reviews.acts_of(
+            session, who.account.id, system.clinics["near"].id, *bounds, after=None, limit=2_000
+        )
+    assert [act.name for act in acts if act.is_in_emergency and act.request_id == UUID(request_id)] == ["opened"]
+    assert next(iter(Rule)) is Rule.EMERGENCY
+    await ended(who, opening)
