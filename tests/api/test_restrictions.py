@@ -83,7 +83,9 @@ async def test_the_life_of_a_restriction(system: System) -> None:
     async with system.services.database.session() as session:
         stored = [str(row) for row in await session.execute(text("SELECT * FROM request_restrictions"))]
         entries = await session.scalars(
-            select(AuditEntry).where(AuditEntry.request_id == UUID(request_id), AuditEntry.kind == Act.CHANGE)
+            select(AuditEntry)
+            .where(AuditEntry.request_id == UUID(request_id), AuditEntry.kind == Act.CHANGE)
+            .order_by(AuditEntry.id)
         )
         names = [entry.name for entry in entries if str(entry.account_id) == system.administrator.id]
     assert "zzqqwhy" not in "".join(stored), "the reason is sealed"
