@@ -17,9 +17,9 @@ from activities.delivery import NotTaken, Refused, Relay
 from activities.heartbeat import alive
 from activities.messages import OutgoingAccountLetter, compose_account_letter
 from activities.try_again import try_again
-from domain.accounts import RESET_LASTS, LetterKind, may_sign
+from domain.accounts import OF_EMERGENCIES, RESET_LASTS, LetterKind, may_sign
 from domain.addresses import AddressError
-from records import account_letters, emergencies, one_time_links, people, requests
+from records import account_letters, audit, destruction, one_time_links, people
 from records.database import Database
 from records.models import AccountLetter, Invitation, LetterStatus, PasswordReset
 from settings import Settings
@@ -73,7 +73,7 @@ class AccountLetterActivities:
 
     async def _outgoing(self, session: AsyncSession, letter: AccountLetter) -> OutgoingAccountLetter | None:
         """What the letter says, with a new code where it brings one; None when nobody needs it any more."""
-        told = await _opening_of(session, letter)
+        told = await _told_of_emergency(session, letter)
         link = None if told else await _link_of(session, letter)
         now = datetime.now(UTC)
         if letter.link_id is not None and not told and (link is None or link.ended_at is not None):
@@ -126,20 +126,25 @@ class AccountLetterActivities:
         log.info("e-mail about an account", letter_id=str(letter_id), status=status.value)
 
 
-async def _opening_of(session: AsyncSession, letter: AccountLetter) -> dict[str, str] | None:
-    """Which request was opened in an emergency, and by whom; None of other letters, or where it is destroyed."""
-    if letter.kind is not LetterKind.OPENED_IN_EMERGENCY or letter.link_id is None:
+async def _told_of_emergency(session: AsyncSession, letter: AccountLetter) -> dict[str, str] | None:
+    """Who has opened which request in an emergency, or tried to, by the audit, which stays where the request does not; None of
+    other letters.
+    """
+    if letter.kind not in OF_EMERGENCIES or letter.link_id is None:
         return None
-    opening = await emergencies.load(session, letter.link_id)
-    row = await requests.load_process(session, opening.request_id) if opening else None
-    reader = await people.load_account(session, opening.account_id) if opening else None
-    if row is None or reader is None:
+    entry = await audit.load(session, letter.link_id)
+    if entry is None or entry.account_id is None or entry.clinic_id is None:
         return None
-    return {"number": row.number, "reader": f"{reader.given_name} {reader.family_name}"}
+    reader = await people.load_account(session, entry.account_id)
+    clinic = await people.load_clinic(session, entry.clinic_id)
+    if reader is None or clinic is None:
+        return None
+    number = await destruction.number_of(session, entry.request_id) if entry.request_id else None
+    return {"number": number or "", "reader": f"{reader.given_name} {reader.family_name} ({clinic.name})"}
 
 
 async def _link_of(session: AsyncSession, letter: AccountLetter) -> Invitation | PasswordReset | None:
-    if letter.link_id is None or letter.kind is LetterKind.OPENED_IN_EMERGENCY:
+    if letter.link_id is None or letter.kind in OF_EMERGENCIES:
         return None
     if letter.kind is LetterKind.INVITATION:
         return await one_time_links.find_by_id(session, Invitation, letter.link_id, lock=True)

@@ -164,6 +164,24 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         ),
         _("It was {number}, and {reader}. Look at who, and why: under People, Access in an emergency."),
     ),
+    LetterKind.OPENED_UNWATCHED: AccountText(
+        _("a request was opened in an emergency"),
+        _(
+            "A request was opened in an emergency, by somebody to whom it does not show otherwise, and one of the clinics "
+            "concerned has no administrator who could be told."
+        ),
+        _(
+            "It was {number}, and {reader}. Reach who answers for the clinics; to end it, lock the account, or turn access in "
+            "an emergency off on the page of the clinic."
+        ),
+    ),
+    LetterKind.REFUSED_IN_EMERGENCY: AccountText(
+        _("requests could not be opened in an emergency"),
+        _("Within a day, somebody tried several times to open requests in an emergency that they may not open."),
+        _(
+            "It was {reader}. Ask them what they were looking for; from five a day on they stand in the accesses of the month."
+        ),
+    ),
     LetterKind.DRAFTS_END: AccountText(
         _("drafts are removed soon"),
         _("Drafts of requests that you began in Relais ({username}) have lain untouched for more than three weeks."),

@@ -221,7 +221,7 @@ class Course:
         """The next act; `bond` says what they had to do with its request."""
         if act.kind is Act.SEARCH:
             self._found(act)
-        elif act.kind is Act.SIGN_IN_FAILED or (act.kind is Act.REFUSED and _is_refused_a_request(act)):
+        elif act.kind is Act.SIGN_IN_FAILED or _is_refused_a_request(act):
             self._tries.setdefault(self._day(act), Sample()).add(act)
         elif act.kind in READS:
             self._read(act, bond)
@@ -390,4 +390,6 @@ def _gravest(bond: Bond, at: datetime) -> Rule | None:
 
 
 def _is_refused_a_request(act: Seen) -> bool:
-    return act.request_id is not None and (act.name or "").endswith(_HIDDEN)
+    if act.kind is Act.EMERGENCY:
+        return act.name == EmergencyStep.REFUSED
+    return act.kind is Act.REFUSED and act.request_id is not None and (act.name or "").endswith(_HIDDEN)

@@ -15,6 +15,14 @@ LASTS = timedelta(hours=4)
 TRIES = Rate(10, timedelta(minutes=6))
 """Of one person, whatever comes of them: numbers are not to be tried one after another."""
 
+END_HOLDS = timedelta(hours=24)
+"""So long nobody opens a request anew of whom somebody else has ended that. A colleague may."""
+
+A_DAY = timedelta(hours=24)
+
+TOLD_AT = 3
+"""So many refused tries of one person within a day are told of."""
+
 _MAY_OPEN = (Role.PROVIDER, Role.REQUESTER)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
@@ -16,7 +17,8 @@ from portal.pages import Visit, VisitOf
 from portal.sign_on import go_on, kept_by
 from records.models import SigningTicket
 from use_cases import emergencies, step_up
-from use_cases.emergencies import PROVED_FOR, NewOpening, Wanted
+from use_cases.emergencies import NewOpening, OpeningState, Wanted
+from use_cases.passkey_answers import options_to_answer
 from use_cases.problems import Problem
 from use_cases.second_factor import own_factor
 from use_cases.ways_in import proves_by_password
@@ -46,7 +48,22 @@ async def open_request(visit: VisitOf) -> Response:
         opened = await emergencies.open_in_emergency(visit.services, visit.caller, new, _key(form))
     except NOT_TAKEN as error:
         return await _page(visit, form, as_problem(error))
+    if opened.state is not OpeningState.OPEN:  # the same form, sent again after the end
+        return visit.on_to("/emergency", "emergency_ended")
     return visit.on_to(f"/requests/{opened.request_id}", "opened_in_emergency")
+
+
+@router.post("/emergency/passkey")
+async def ask_passkey(visit: VisitOf) -> Response:
+    """What a script needs to have a passkey answer for what the form says."""
+    form = await visit.form()
+    try:
+        wanted = Wanted.model_validate(_said(form, "number", "reason"))
+    except ValidationError:  # the page says what is wrong with it once it is sent
+        wanted = None
+    used_for = emergencies.used_for(visit.caller.command_id(_key(form)), wanted)
+    options = await options_to_answer(visit.services, visit.caller.id, used_for)
+    return Response(options, media_type="application/json")
 
 
 @router.post("/emergency/confirm")
@@ -88,7 +105,6 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
         form=pages.written(ticket.said if ticket else _written(form)),
         key=_key_again(form, error, ticket),
         ticket=ticket,
-        proved_for=PROVED_FOR,
         factor=await own_factor(visit.services, visit.caller),
         has_password=await proves_by_password(visit.services, visit.caller.account),
         wrong=pages.written(wrong),
@@ -101,7 +117,7 @@ async def _confirmed(visit: Visit) -> SigningTicket | None:
     key = visit.request.query_params.get("confirmed", "")[:120]
     if not key:
         return None
-    return await step_up.waiting(visit.services, visit.caller, emergencies.used_for(visit.caller, key))
+    return await step_up.waiting(visit.services, visit.caller, emergencies.used_for(visit.caller.command_id(key)))
 
 
 def _said(form: FormData, *names: str) -> dict[str, str]:

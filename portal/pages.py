@@ -291,7 +291,7 @@ SENTENCES: Mapping[str, str] = {
     "retention_saved": _("Saved. It counts at once, also for what stands on a list already."),
     "held": _("The request is on hold: it is kept until the hold is lifted."),
     "restricted": _("Saved. Whom you named does not see the request any more."),
-    "opened_in_emergency": _("You may read the request now. The administrators of both clinics are being told."),
+    "opened_in_emergency": _("You may read the request now."),
     "emergency_ended": _("The access has ended."),
     "restriction_ended": _("The restriction has ended."),
     "hold_lifted": _("The hold is lifted."),

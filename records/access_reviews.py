@@ -151,10 +151,12 @@ async def opened_by_others(
     act = AuditEntry.id, AuditEntry.at, AuditEntry.kind, AuditEntry.name
     query = (
         select(EmergencyOpening.account_id, *act, AuditEntry.request_id)
-        .join(EmergencyOpening, EmergencyOpening.id == AuditEntry.object_id)
+        .select_from(EmergencyOpening)
         .join(RequestRecord, RequestRecord.id == EmergencyOpening.request_id)
-        .where(AuditEntry.kind == Act.EMERGENCY, AuditEntry.name == EmergencyStep.OPENED, *_within(since, until))
+        .join(AuditEntry, and_(AuditEntry.request_id == RequestRecord.id, AuditEntry.object_id == EmergencyOpening.id))
+        .where(EmergencyOpening.begun_at >= since, EmergencyOpening.begun_at < until)
         .where(RequestRecord.requester_clinic_id == clinic_id, EmergencyOpening.clinic_id != clinic_id)
+        .where(AuditEntry.kind == Act.EMERGENCY, AuditEntry.name == EmergencyStep.OPENED)
         .order_by(AuditEntry.id)
     )
     found = await session.execute(query)

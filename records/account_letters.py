@@ -33,7 +33,7 @@ async def write_to_administrators(
 async def write_about(
     session: AsyncSession, kind: LetterKind, account: Account, about_id: uuid.UUID, now: datetime
 ) -> uuid.UUID:
-    """A letter that names what it tells of: looked up when it goes, and not needed where that is gone."""
+    """A letter that names the entry of the audit that it tells of."""
     return await _write(session, kind, account, now, account.email, account_id=account.id, link_id=about_id)
 
 
@@ -83,6 +83,11 @@ async def count_since(session: AsyncSession, account_id: uuid.UUID, kind: Letter
     """How many letters of that kind an account was written since then."""
     written = AccountLetter.account_id == account_id, AccountLetter.kind == kind, AccountLetter.created_at > since
     return await session.scalar(select(func.count()).where(*written)) or 0
+
+
+async def are_about(session: AsyncSession, ids: Collection[uuid.UUID]) -> bool:
+    """Whether a letter tells of one of these."""
+    return bool(await session.scalar(select(exists().where(AccountLetter.link_id.in_(ids)))))
 
 
 async def newest_of_links(session: AsyncSession, link_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, AccountLetter]:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -161,6 +161,24 @@ async def was_written(
         AuditEntry.object_id.is_not_distinct_from(object_id),
     )
     return bool(await session.scalar(select(query.exists())))
+
+
+async def ids_of(
+    session: AsyncSession, account_id: uuid.UUID, act: Act, name: str, *, since: datetime
+) -> Sequence[uuid.UUID]:
+    """The entries since then that say this of somebody, in their order."""
+    query = select(AuditEntry.id).where(
+        AuditEntry.account_id == account_id,
+        AuditEntry.id > first_id_of(since),
+        AuditEntry.kind == act,
+        AuditEntry.name == name,
+    )
+    return (await session.scalars(query.order_by(AuditEntry.id))).all()
+
+
+async def load(session: AsyncSession, entry_id: uuid.UUID) -> AuditEntry | None:
+    """That entry."""
+    return await session.get(AuditEntry, entry_id)
 
 
 async def last_shown(session: AsyncSession, by: By, *, since: datetime) -> frozenset[uuid.UUID]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, Select, Uuid, any_, delete, func, literal, or_, select, text, update
+from sqlalchemy import ARRAY, Select, Uuid, any_, delete, func, literal, or_, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
@@ -216,6 +216,13 @@ async def find_destroyed(
     if but is not None and await were_shut_to(session, but, [request_id]):
         return None
     return await session.get(DestroyedRequest, request_id)
+
+
+async def number_of(session: AsyncSession, request_id: uuid.UUID) -> str | None:
+    """The number of the request, also where it was destroyed."""
+    there = select(RequestRecord.number).where(RequestRecord.id == request_id)
+    gone = select(DestroyedRequest.number).where(DestroyedRequest.request_id == request_id)
+    return await session.scalar(union_all(there, gone))
 
 
 async def tombstones_of(session: AsyncSession, list_id: uuid.UUID) -> dict[uuid.UUID, DestroyedRequest]:

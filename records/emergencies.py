@@ -8,25 +8,26 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, any_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, any_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from domain.emergencies import opens_as
 from domain.requests import Role, Status
 from records.ids import new_id
 from records.models import (
     Account,
+    AccountKind,
     Clinic,
     EmergencyEnd,
     EmergencyOpening,
-    Json,
     RequestParty,
     RequestRecord,
     RequestRestriction,
     RestrictionEnd,
 )
 from records.restrictions import is_shut_out, shut_to
-from records.sealed import NOT_OPENED, tell_not_opened, unread
+from records.sealed import unread, with_key_if_it_opens
 from records.visibility import Viewer
 
 
@@ -42,6 +43,8 @@ async def holding(
     session: AsyncSession, viewer: Viewer, request_id: uuid.UUID, now: datetime
 ) -> EmergencyOpening | None:
     """By what the viewer reads the request just now, if they do; without its reason."""
+    if opens_as(viewer.roles) is None:
+        return None
     query = (
         select(EmergencyOpening)
         .join(RequestRecord, RequestRecord.id == EmergencyOpening.request_id)
@@ -71,6 +74,7 @@ async def going_on(session: AsyncSession, opening_ids: Collection[uuid.UUID], no
             EmergencyOpening.clinic_id == Account.clinic_id,
             EmergencyOpening.role == any_(Account.roles),
             Account.active,
+            ~_has_role(Role.OPERATOR),
             _goes_on(now),
             _is_let(Account.id, Account.clinic_id),
         )
@@ -117,10 +121,12 @@ async def add(
     role: Role,
     *,
     reason: str,
+    command_id: uuid.UUID,
+    told: int,
     begun_at: datetime,
     ends_at: datetime,
 ) -> EmergencyOpening:
-    """Open the request, whose row is locked, to the viewer in that role."""
+    """Open the request, whose row is locked, to the viewer in that role, of which so many are `told`."""
     opening = EmergencyOpening(
         id=new_id(),
         request_id=request_id,
@@ -128,6 +134,8 @@ async def add(
         clinic_id=viewer.clinic_id,
         role=role,
         reason={"text": reason},
+        command_id=command_id,
+        told=told,
         begun_at=begun_at,
         ends_at=ends_at,
     )
@@ -147,13 +155,34 @@ async def find_end(session: AsyncSession, opening_id: uuid.UUID) -> EmergencyEnd
     return await session.get(EmergencyEnd, opening_id)
 
 
+async def ended_by_another(
+    session: AsyncSession, account_id: uuid.UUID, request_id: uuid.UUID, since: datetime
+) -> datetime | None:
+    """When somebody else last ended, since then, what that account had opened of the request; None where nobody has."""
+    query = (
+        select(func.max(EmergencyEnd.ended_at))
+        .join(EmergencyOpening, EmergencyOpening.id == EmergencyEnd.opening_id)
+        .where(EmergencyOpening.request_id == request_id, EmergencyOpening.account_id == account_id)
+        .where(EmergencyEnd.ended_by != account_id, EmergencyEnd.ended_at > since)
+    )
+    return await session.scalar(query)
+
+
 # What is shown
 
 
 async def load(session: AsyncSession, opening_id: uuid.UUID) -> EmergencyOpening | None:
     """That opening, whether it holds or not; without its reason."""
-    query = select(EmergencyOpening).where(EmergencyOpening.id == opening_id).options(*unread(EmergencyOpening))
-    return await session.scalar(query)
+    return await _one(session, EmergencyOpening.id == opening_id)
+
+
+async def opened_by_command(session: AsyncSession, command_id: uuid.UUID) -> EmergencyOpening | None:
+    """What that command has opened, whether it holds or not; without its reason."""
+    return await _one(session, EmergencyOpening.command_id == command_id)
+
+
+async def _one(session: AsyncSession, which: ColumnElement[bool]) -> EmergencyOpening | None:
+    return await session.scalar(select(EmergencyOpening).where(which).options(*unread(EmergencyOpening)))
 
 
 async def opened_by(session: AsyncSession, account_id: uuid.UUID, limit: int) -> Sequence[EmergencyOpening]:
@@ -179,16 +208,17 @@ async def _listed(session: AsyncSession, which: ColumnElement[bool], limit: int)
     return (await session.scalars(query.options(*unread(EmergencyOpening)))).all()
 
 
-async def reason_of(session: AsyncSession, opening_id: uuid.UUID) -> str | None:
-    """Why it was opened; None where that does not open."""
-    try:
-        reason: Json | None = await session.scalar(
-            select(EmergencyOpening.reason).where(EmergencyOpening.id == opening_id)
-        )
-    except NOT_OPENED as error:
-        tell_not_opened("emergency_openings.reason", str(opening_id), error)
-        return None
-    return reason["text"] if reason else None
+async def ends_of(session: AsyncSession, opening_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, EmergencyEnd]:
+    """How each of them was ended by hand, of those that were."""
+    query = select(EmergencyEnd).where(EmergencyEnd.opening_id.in_(opening_ids))
+    return {one.opening_id: one for one in await session.scalars(query)}
+
+
+async def reasons_of(session: AsyncSession, opening_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Why each of them was opened, of those whose reason opens."""
+    query = select(EmergencyOpening.id, with_key_if_it_opens(EmergencyOpening.reason))
+    found = await session.execute(query.where(EmergencyOpening.id.in_(opening_ids)))
+    return {opening_id: reason["text"] for opening_id, reason in found if reason}
 
 
 async def going_on_in(session: AsyncSession, clinic_id: uuid.UUID, now: datetime) -> Sequence[RequestRecord]:
@@ -203,14 +233,25 @@ async def going_on_in(session: AsyncSession, clinic_id: uuid.UUID, now: datetime
     return (await session.scalars(query)).unique().all()
 
 
-async def administrators_to_tell(
-    session: AsyncSession, request_id: uuid.UUID, clinic_ids: Sequence[uuid.UUID]
+# Who is told
+
+
+async def to_tell(
+    session: AsyncSession, reader_id: uuid.UUID, clinic_ids: Collection[uuid.UUID], request_id: uuid.UUID | None = None
 ) -> Sequence[Account]:
-    """The administrators of these clinics to whom the request is not shut."""
-    is_one = (
-        Account.active,
-        Account.clinic_id.in_(clinic_ids),
-        Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value]),
-    )
-    query = select(Account).where(*is_one, ~is_shut_out(request_id)).order_by(Account.id)
-    return (await session.scalars(query)).all()
+    """The administrators of these clinics, and the operators where one of them has none. Never who is told of, and nobody to whom
+    the request is shut.
+    """
+    others = [Account.active, Account.kind == AccountKind.PERSON, Account.id != reader_id]
+    if request_id is not None:
+        others.append(~is_shut_out(request_id))
+    administers = and_(Account.clinic_id.in_(clinic_ids), _has_role(Role.CLINIC_ADMINISTRATOR))
+    query = select(Account).where(*others).order_by(Account.id)
+    told = (await session.scalars(query.where(administers))).all()
+    if {one.clinic_id for one in told} == set(clinic_ids):
+        return told
+    return (await session.scalars(query.where(or_(administers, _has_role(Role.OPERATOR))))).all()
+
+
+def _has_role(role: Role) -> ColumnElement[bool]:
+    return Account.roles.contains([role.value])

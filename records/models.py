@@ -520,8 +520,8 @@ class LetterStatus(StrEnum):
 
 
 class AccountLetter(Base):
-    """An e-mail about an account, or about the way to one; `link_id` is the invitation or the reset that it opens, or the opening
-    in an emergency that it tells of.
+    """An e-mail about an account, or about the way to one; `link_id` is the invitation or the reset that it opens, or the entry
+    of the audit that it tells of.
     """
 
     __tablename__ = "account_letters"
@@ -1932,7 +1932,8 @@ class RestrictionEnd(Base):
 class EmergencyOpening(Base):
     """In an emergency somebody reads a request that they would not see, until `ends_at` or its `EmergencyEnd`.
 
-    `role` and `clinic_id` are as whom they do, and only as long as they are: see `records.emergencies`.
+    `role` and `clinic_id` are as whom they do, and only as long as they are: see `records.emergencies`. `command_id` is by what
+    it was opened, once; `told` how many e-mails were written of it, to administrators and operators.
     """
 
     __tablename__ = "emergency_openings"
@@ -1943,7 +1944,9 @@ class EmergencyOpening(Base):
     clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), index=True)
     role: Mapped[Role]
     reason: Mapped[Json] = mapped_column(SealedJson("emergency_openings.reason", "request_id"))
-    begun_at: Mapped[datetime]
+    command_id: Mapped[uuid.UUID] = mapped_column(unique=True)
+    told: Mapped[int]
+    begun_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime]
 
 

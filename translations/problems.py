@@ -100,6 +100,10 @@ PROBLEMS: Mapping[str, str] = {
         "There is no request of this number that you can open in an emergency. Check the number; else the clinic that asked for "
         "it helps."
     ),
+    "opening_ended": _(
+        "An administrator has ended your access to this request: for another %(hours)s h you can’t open it again. If it can’t "
+        "wait, have a colleague open it, or call the administrators of your clinic, or the clinic that asked for it."
+    ),
     "seen_anyway": _("You see this request without that: look for it by its number."),
     "incident_changed": _("Somebody else has changed this incident in the meantime; look at it again."),
     "communication_replaced": _("Another entry stands in the place of this one already; look at it again."),

@@ -1,5 +1,6 @@
 """E-mails about accounts on their way: each has a workflow of its own, which tries until the mail server takes it."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
@@ -15,12 +16,17 @@ log = structlog.get_logger(__name__)
 
 
 async def send(services: Starting, letter_ids: Iterable[UUID]) -> None:
-    """Have these letters sent, which are written down. While the engine is away they wait for the repair, and nobody for them."""
-    for letter_id in letter_ids:
-        try:
-            await start(services, letter_id)
-        except RPCError as error:
-            log.warning("an e-mail about an account waits for the engine", status=error.status.name)
+    """Have these letters sent, which are written down, each for itself and all at once: nobody waits for one after the other.
+    While the engine is away they wait for the repair.
+    """
+    await asyncio.gather(*(_start_or_leave(services, letter_id) for letter_id in letter_ids))
+
+
+async def _start_or_leave(services: Starting, letter_id: UUID) -> None:
+    try:
+        await start(services, letter_id)
+    except RPCError as error:
+        log.warning("an e-mail about an account waits for the engine", status=error.status.name)
 
 
 async def start(services: Starting, letter_id: UUID) -> None:

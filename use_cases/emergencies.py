@@ -5,13 +5,16 @@ Whether there is such a request shows to nobody before that: until then, everyth
 and what does not, stands in docs/decisions/emergency-access.md.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Annotated
 from uuid import UUID, uuid5
 
+import structlog
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import emergencies as rules
@@ -22,7 +25,7 @@ from domain.requests import Role
 from records import account_letters, audit, emergencies, people, requests, visibility
 from records.canonical import content_sha256
 from records.errors import NotFoundError
-from records.models import EmergencyOpening, RequestRecord
+from records.models import Account, AuditEntry, EmergencyOpening, RequestRecord
 from use_cases import guessing, step_up
 from use_cases.accesses import by
 from use_cases.account_letters import send
@@ -39,12 +42,17 @@ from use_cases.sign_in import MAX_CODE, proves_again
 from use_cases.views import View
 from use_cases.ways_in import proves_by_password
 
+log = structlog.get_logger(__name__)
+
 MAX_NUMBER = 40
 
 MOST_SHOWN = 200
 
 PROVED_FOR = UUID("0193a5c8-6c1e-7d8a-9b1f-5b0e6f9a7c24")
 """In place of the request in what a proof is for: whether there is one is not known yet."""
+
+_REFUSALS = frozenset({"nothing_to_open", "opening_ended"})
+"""What is written down as refused."""
 
 
 class Wanted(Discreet):
@@ -53,7 +61,9 @@ class Wanted(Discreet):
     model_config = ConfigDict(extra="forbid")
 
     number: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NUMBER), AfterValidator(storable)
+        str,
+        StringConstraints(strip_whitespace=True, to_upper=True, min_length=1, max_length=MAX_NUMBER),
+        AfterValidator(storable),
     ] = Field(description="The number of the request, in full.", examples=["TC-2026-000123"])
     reason: Said = Field(examples=["La personne est inconsciente à l’urgence; son traitement n’est pas connu."])
 
@@ -100,6 +110,10 @@ class OpeningView(View):
     role: Role
     clinic: str | None
     reason: str | None = Field(description="Null where it does not open.")
+    told: int = Field(
+        description="To how many people an e-mail was written of it: administrators of both clinics, and operators where one of "
+        "them has none but who reads."
+    )
     begun_at: datetime
     ends_at: datetime
     state: OpeningState
@@ -108,9 +122,9 @@ class OpeningView(View):
     yours: bool
 
 
-def used_for(caller: Caller, key: str | None) -> str:
-    """What a proof of identity is for: what the form with this key opens."""
-    return str(uuid5(PROVED_FOR, caller.command_id(key)))
+def used_for(command_id: str, wanted: Wanted | None = None) -> str:
+    """What a proof of identity is for: what that command opens; `wanted` says of which number and why."""
+    return str(uuid5(PROVED_FOR, f"{command_id} {_matter(wanted)}" if wanted else command_id))
 
 
 async def is_possible(services: Services, caller: Caller) -> bool:
@@ -125,23 +139,23 @@ async def is_possible(services: Services, caller: Caller) -> bool:
 async def open_in_emergency(services: Services, caller: Caller, new: NewOpening, key: str | None) -> OpeningView:
     """Let the caller read that request from now on, for some hours; opened once already, it is what there is.
 
+    A key opens once: sent again, it gives what it has opened, also where that is over.
+
     Raises Problem `forbidden` for who treats nobody, `emergency_off`, `too_many_attempts`; `wrong_password`, `code_needed`,
     `wrong_code`, `wrong_passkey`, `second_factor_missing`, `step_up_needed` or `invalid_input` without a proof; then
-    `nothing_to_open` whether there is no such request or no right to it, and `seen_anyway`.
+    `nothing_to_open` whether there is no such request or no right to it, `opening_ended` for some hours after somebody else has
+    ended it, `seen_anyway`, and `idempotency_key_reused` for a key that has opened something else.
     """
     role = await _role_to_open(services, caller)
     await guessing.count(services.database, _tries(caller))
-    await _prove(services, caller, new, used_for(caller, key))
-    now = datetime.now(UTC)
-    async with services.database.session() as session:
-        row = await _to_open(session, caller, new.number)
-        if row is None:
-            _note(session, caller, role, EmergencyStep.REFUSED, now)
-        else:
-            found, letters = await _opened(session, caller, role, row, new.reason, now)
-            [view] = await _views(session, caller, [found])
-    if row is None:
-        raise Problem("nothing_to_open")
+    command_id = caller.command_id(key)
+    await _prove(services, caller, new, command_id)
+    try:
+        view, letters = await _open_once(services, caller, role, new, UUID(command_id))
+    except Problem as problem:
+        if problem.code in _REFUSALS:
+            await send(services, await _note_refused(services, caller, role))
+        raise
     await send(services, letters)
     return view
 
@@ -155,7 +169,7 @@ async def confirm(
     """
     await _role_to_open(services, caller)
     await guessing.check(services.database, _tries(caller))
-    return await step_up.begin(services, caller, used_for(caller, key), _matter(wanted), said, cookie)
+    return await step_up.begin(services, caller, used_for(caller.command_id(key)), _matter(wanted), said, cookie)
 
 
 async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningView:
@@ -168,7 +182,7 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
         if found is None or not await _is_shown(session, caller, found):
             raise Problem("not_found")
         try:
-            row = await requests.lock_request(session, found.request_id)
+            row = await requests.lock_for_anybody(session, found.request_id)
         except NotFoundError:  # it was destroyed meanwhile
             raise Problem("not_found") from None
         now = datetime.now(UTC)
@@ -217,9 +231,10 @@ def _tries(caller: Caller) -> tuple[Counter, ...]:
     return (Counter(f"emergency: {caller.id}", rules.TRIES),)
 
 
-async def _prove(services: Services, caller: Caller, new: NewOpening, what: str) -> None:
+async def _prove(services: Services, caller: Caller, new: NewOpening, command_id: str) -> None:
+    """A proof is for this command, this number and this reason alone; sent again with them, it is good."""
     if not await proves_by_password(services, caller.account):
-        confirmed = await step_up.spend(services, caller, what)
+        confirmed = await step_up.spend(services, caller, used_for(command_id))
         if confirmed.matter_sha256 != _matter(new):
             raise Problem("step_up_needed")
         return
@@ -227,7 +242,7 @@ async def _prove(services: Services, caller: Caller, new: NewOpening, what: str)
         raise Problem("invalid_input", [FieldFault("password", "required")])
     if not await proves_again(services, caller, new.password):
         raise Problem("wrong_password")
-    await check_again(services, caller, new.code, new.passkey, what)
+    await check_again(services, caller, new.code, new.passkey, used_for(command_id, new))
 
 
 def _matter(wanted: Wanted) -> str:
@@ -250,34 +265,95 @@ async def _to_open(session: AsyncSession, caller: Caller, number: str) -> Reques
 # What follows
 
 
+async def _open_once(
+    services: Services, caller: Caller, role: Role, new: NewOpening, command_id: UUID
+) -> tuple[OpeningView, list[UUID]]:
+    """What is open by it, and the e-mails that tell of it where it is new.
+
+    Raises Problem as `open_in_emergency` after the proof.
+    """
+    async with services.database.session() as session:
+        row = await _to_open(session, caller, new.number)
+        opening = await emergencies.opened_by_command(session, command_id)
+        letters: list[UUID] = []
+        if opening is not None:
+            await _must_be_the_same(session, opening, new)
+        elif row is None:
+            raise Problem("nothing_to_open")
+        else:
+            opening, letters = await _opened(session, caller, role, row, new.reason, command_id)
+        for view in await _views(session, caller, [opening]):
+            return view, letters
+    raise Problem("nothing_to_open")  # it was destroyed meanwhile
+
+
+async def _must_be_the_same(session: AsyncSession, opening: EmergencyOpening, new: NewOpening) -> None:
+    """Raise Problem `idempotency_key_reused` where a command has opened another request, or for another reason."""
+    numbers = await requests.numbers_of(session, [opening.request_id])
+    reasons = await emergencies.reasons_of(session, [opening.id])
+    if (numbers.get(opening.request_id), reasons.get(opening.id)) != (new.number, new.reason):
+        raise Problem("idempotency_key_reused")
+
+
 async def _opened(
-    session: AsyncSession, caller: Caller, role: Role, row: RequestRecord, reason: str, now: datetime
+    session: AsyncSession, caller: Caller, role: Role, row: RequestRecord, reason: str, command_id: UUID
 ) -> tuple[EmergencyOpening, list[UUID]]:
     """By what the caller reads the request, which is locked, and the e-mails that tell of it where it is new.
 
-    Raises Problem `seen_anyway`.
+    Raises Problem `seen_anyway`, `opening_ended`, `idempotency_key_reused`.
     """
+    now = datetime.now(UTC)
     found = await emergencies.holding(session, caller.viewer, row.id, now)
     if found is not None:
         return found, []
     if await visibility.access(session, caller.viewer, row) == "chart":
         raise Problem("seen_anyway", request_id=str(row.id))
-    opening = await emergencies.add(
-        *(session, row.id, caller.viewer, role), reason=reason, begun_at=now, ends_at=now + rules.LASTS
-    )
-    _note(session, caller, role, EmergencyStep.OPENED, now, opening)
-    return opening, await _tell_administrators(session, row, opening, now)
+    ended_at = await emergencies.ended_by_another(session, caller.id, row.id, now - rules.END_HOLDS)
+    if ended_at is not None:
+        raise Problem("opening_ended", hours=ceil((ended_at + rules.END_HOLDS - now) / timedelta(hours=1)))
+    clinic_ids = {caller.clinic_id, row.requester_clinic_id}
+    told = await emergencies.to_tell(session, caller.id, clinic_ids, row.id)
+    try:
+        async with session.begin_nested():
+            opening = await emergencies.add(
+                *(session, row.id, caller.viewer, role),
+                reason=reason,
+                command_id=command_id,
+                told=len(told),
+                begun_at=now,
+                ends_at=now + rules.LASTS,
+            )
+    except IntegrityError:  # by the same key something else was opened in this moment
+        raise Problem("idempotency_key_reused") from None
+    entry = _note(session, caller, role, EmergencyStep.OPENED, now, opening)
+    return opening, await _tell(session, entry, {one: _kind_of_letter(one, clinic_ids) for one in told})
 
 
-async def _tell_administrators(
-    session: AsyncSession, row: RequestRecord, opening: EmergencyOpening, now: datetime
-) -> list[UUID]:
-    """E-mails to the administrators of both clinics."""
-    clinic_ids = sorted({opening.clinic_id, row.requester_clinic_id})
-    told = await emergencies.administrators_to_tell(session, row.id, clinic_ids)
-    return [
-        await account_letters.write_about(session, LetterKind.OPENED_IN_EMERGENCY, one, opening.id, now) for one in told
-    ]
+def _kind_of_letter(one: Account, clinic_ids: Collection[UUID]) -> LetterKind:
+    """An operator is told because a clinic has nobody else."""
+    administers = one.clinic_id in clinic_ids and Role.CLINIC_ADMINISTRATOR in one.roles
+    return LetterKind.OPENED_IN_EMERGENCY if administers else LetterKind.OPENED_UNWATCHED
+
+
+async def _note_refused(services: Services, caller: Caller, role: Role) -> list[UUID]:
+    """Write it down, and the e-mails that tell of it, where so many were refused within a day that somebody has to look."""
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        await people.lock_account(session, caller.id)  # so that each knows of those before it
+        entry = _note(session, caller, role, EmergencyStep.REFUSED, now)
+        await session.flush()
+        tried = await audit.ids_of(session, caller.id, Act.EMERGENCY, EmergencyStep.REFUSED, since=now - rules.A_DAY)
+        if len(tried) < rules.TOLD_AT or await account_letters.are_about(session, tried):
+            return []
+        told = await emergencies.to_tell(session, caller.id, {caller.clinic_id})
+        return await _tell(session, entry, dict.fromkeys(told, LetterKind.REFUSED_IN_EMERGENCY))
+
+
+async def _tell(session: AsyncSession, entry: AuditEntry, whom: Mapping[Account, LetterKind]) -> list[UUID]:
+    """E-mails of what that entry says."""
+    if not whom:
+        log.error("nobody can be told of an access in an emergency", name=entry.name)
+    return [await account_letters.write_about(session, kind, one, entry.id, entry.at) for one, kind in whom.items()]
 
 
 def _note(
@@ -287,8 +363,8 @@ def _note(
     step: EmergencyStep,
     now: datetime,
     opening: EmergencyOpening | None = None,
-) -> None:
-    audit.add(
+) -> AuditEntry:
+    return audit.add(
         *(session, Act.EMERGENCY, by(caller), now),
         name=step,
         role=role,
@@ -314,14 +390,19 @@ async def _is_shown(session: AsyncSession, caller: Caller, opening: EmergencyOpe
 
 
 async def _views(session: AsyncSession, caller: Caller, found: Sequence[EmergencyOpening]) -> list[OpeningView]:
-    ends = {one.id: await emergencies.find_end(session, one.id) for one in found}
-    named = [*(one.account_id for one in found), *(end.ended_by for end in ends.values() if end)]
+    """Those of them whose request is still there."""
+    ids = [one.id for one in found]
+    ends = await emergencies.ends_of(session, ids)
+    named = [*(one.account_id for one in found), *(end.ended_by for end in ends.values())]
     names = await Names.load(session, named, [one.clinic_id for one in found])
     numbers = await requests.numbers_of(session, [one.request_id for one in found])
-    going_on = await emergencies.going_on(session, [one.id for one in found], datetime.now(UTC))
+    reasons = await emergencies.reasons_of(session, ids)
+    going_on = await emergencies.going_on(session, ids, datetime.now(UTC))
     views = []
     for one in found:
-        ended = ends[one.id]
+        if one.request_id not in numbers:
+            continue
+        ended = ends.get(one.id)
         over = OpeningState.OPEN if one.id in going_on else OpeningState.OVER
         views.append(
             OpeningView(
@@ -331,7 +412,8 @@ async def _views(session: AsyncSession, caller: Caller, found: Sequence[Emergenc
                 person=names.person(one.account_id),
                 role=Role(one.role),
                 clinic=names.clinic(one.clinic_id),
-                reason=await emergencies.reason_of(session, one.id),
+                reason=reasons.get(one.id),
+                told=one.told,
                 begun_at=one.begun_at,
                 ends_at=one.ends_at,
                 state=OpeningState.ENDED if ended else over,

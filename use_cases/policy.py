@@ -57,9 +57,7 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
     row = await requests.load_for_anybody(session, request_id)
     if row is None:
         raise await not_there(session, caller, request_id)
-    access = await visibility.access(session, caller.viewer, row)
-    if access != "chart" and await _is_opened(session, caller, row):
-        access = "chart"
+    access = await _access_now(session, caller, row)
     if access is None:
         raise not_yet() if await _expected_access(session, caller, row) else Problem("not_found")
     if access == "chart" and requests.is_without_form(row):
@@ -67,12 +65,16 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
     return row, access
 
 
-async def _is_opened(session: AsyncSession, caller: Caller, row: RequestRecord) -> bool:
-    """Whether the call reads it by what the caller has opened in an emergency, which is noted with the caller then."""
+async def _access_now(session: AsyncSession, caller: Caller, row: RequestRecord) -> Access | None:
+    """How much of it shows to the caller; what they have opened in an emergency as a whole, which the call notes."""
+    access = await visibility.access(session, caller.viewer, row)
     if caller.in_emergency is None:
-        return False
-    caller.in_emergency.opening = await emergencies.holding(session, caller.viewer, row.id, datetime.now(UTC))
-    return caller.in_emergency.opening is not None
+        return access
+    opening = (
+        None if access == "chart" else await emergencies.holding(session, caller.viewer, row.id, datetime.now(UTC))
+    )
+    caller.in_emergency.opening = opening
+    return "chart" if opening else access
 
 
 async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> RequestRecord:

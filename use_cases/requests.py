@@ -176,6 +176,7 @@ class ReadInEmergency(View):
 
     opening_id: UUID
     ends_at: datetime
+    told: int = Field(description="To how many administrators and operators an e-mail was written of it.")
 
 
 class RequestView(ChartView, RequestSummary):
@@ -331,7 +332,9 @@ async def request_view(
 
 
 def _in_emergency(caller: Caller) -> ReadInEmergency | None:
-    return ReadInEmergency(opening_id=caller.opening.id, ends_at=caller.opening.ends_at) if caller.opening else None
+    if (opening := caller.opening) is None:
+        return None
+    return ReadInEmergency(opening_id=opening.id, ends_at=opening.ends_at, told=opening.told)
 
 
 async def patient_shown(session: AsyncSession, row: RequestRecord, caller: Caller) -> Json:

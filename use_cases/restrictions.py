@@ -102,8 +102,10 @@ async def read_restrictions(services: Services, caller: Caller, request_id: UUID
 
 
 async def is_restricted(services: Services, caller: Caller, view: RequestView) -> bool | None:
-    """Whether a request that the caller sees is restricted, for administrators of the clinic that asked for it; else None."""
-    if Role.CLINIC_ADMINISTRATOR not in caller.roles or view.status is Status.DRAFT:
+    """Whether a request that the caller sees is restricted, for administrators of the clinic that asked for it; else None, also
+    where they read it in an emergency.
+    """
+    if Role.CLINIC_ADMINISTRATOR not in caller.roles or view.status is Status.DRAFT or view.emergency is not None:
         return None
     async with services.database.session() as session:
         row = await requests.load_process(session, view.id)

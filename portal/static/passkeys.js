@@ -40,7 +40,7 @@
           form.elements.passkey.value = await made(JSON.parse(button.dataset.options));
         } else {
           const asked = new URLSearchParams();
-          for (const name of ["key", "request_id", "proof"]) if (form.elements[name]) asked.set(name, form.elements[name].value);
+          for (const name of ["key", "request_id", "proof", "number", "reason"]) if (form.elements[name]) asked.set(name, form.elements[name].value);
           const answer = await fetch(button.dataset.passkey, {
             method: "POST", headers: { "X-Requested-With": "fetch" }, body: asked,
           });

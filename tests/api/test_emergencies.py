@@ -3,33 +3,54 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, event, select, text, update
+from temporalio.service import RPCError, RPCStatusCode
 
-from domain.access_review import Rule
+from activities.account_letters import AccountLetterActivities
+from domain.access_review import NOTHING_KNOWN, Course, Person, Rule
 from domain.accounts import LetterKind
 from domain.audit import LOOKS, Act, EmergencyStep, Purpose
 from domain.requests import Role
-from records import access_reviews, emergencies, people
-from records.models import Account, AccountLetter, AuditEntry, EmergencyOpening, Guesses
+from domain.retention import ListState, RetentionPolicy
+from records import access_reviews, audit, destruction, emergencies, people, requests
+from records.errors import KeyGoneError
+from records.ids import new_id
+from records.models import (
+    Account,
+    AccountLetter,
+    AuditEntry,
+    Clinic,
+    EmergencyOpening,
+    Guesses,
+    LetterStatus,
+    RequestParty,
+    RetentionList,
+)
 from records.visibility import Viewer
 from tests.api.answers import problem
 from tests.api.test_audit import addresses
 from tests.api.test_codec import token_of
 from tests.api.test_restrictions import ended as restriction_ended
 from tests.api.test_restrictions import restricted
+from tests.api.test_second_factor import enrolled_person
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import IN_STATUS, draft, ok, reported, submitted
 from tests.system import PASSWORD, Clinician, System, add_person
 from tests.unit.test_routes import routes
+from use_cases import account_letters
+from use_cases.access_analysis import analyse_clinic
 from use_cases.caller import Caller
+from use_cases.emergencies import NewOpening, end, open_in_emergency
 from use_cases.news import check_may_follow, news
 from use_cases.problems import Problem
 
@@ -62,12 +83,26 @@ async def turned(system: System, name: str, *, on: bool) -> None:
         clinic.emergency = on
 
 
+async def new_clinic(system: System, name: str) -> Clinic:
+    """A clinic that has turned it on."""
+    async with system.services.database.session() as session:
+        clinic = await people.add_clinic(session, code=f"emergency-{uuid4().hex[:8]}", name=name)
+        clinic.emergency = True
+        return clinic
+
+
+async def had_to_do_with(system: System, clinic_id: UUID, request_id: str) -> None:
+    """As if the clinic had had a part in the request."""
+    async with system.services.database.session() as session:
+        session.add(RequestParty(request_id=UUID(request_id), clinic_id=clinic_id, party_id=clinic_id))
+
+
 async def number_of(system: System, request_id: str) -> str:
     return str((await system.requester.view(request_id))["number"])
 
 
-async def asked(who: Clinician, number: str, **more: Any) -> httpx.Response:
-    return await who.post(OPENINGS, {"number": number, "reason": WHY, "password": PASSWORD, **more})
+async def asked(who: Clinician, number: str, *, key: str | None = None, **more: Any) -> httpx.Response:
+    return await who.post(OPENINGS, {"number": number, "reason": WHY, "password": PASSWORD, **more}, key=key)
 
 
 async def opened(system: System, who: Clinician, request_id: str) -> dict[str, Any]:
@@ -76,6 +111,38 @@ async def opened(system: System, who: Clinician, request_id: str) -> dict[str, A
 
 async def ended(who: Clinician, opening: dict[str, Any]) -> dict[str, Any]:
     return ok(await who.post(f"{OPENINGS}/{opening['id']}/end"))
+
+
+async def letters_of(system: System, opening: dict[str, Any]) -> list[AccountLetter]:
+    """The e-mails that tell of it."""
+    async with system.services.database.session() as session:
+        query = select(AccountLetter).join(AuditEntry, AuditEntry.id == AccountLetter.link_id)
+        return list(await session.scalars(query.where(AuditEntry.object_id == UUID(opening["id"]))))
+
+
+def text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    return str(body.get_content()) if body is not None else ""
+
+
+def caller_of(who: Clinician) -> Caller:
+    return Caller(who.account, str(who.http.headers["Authorization"]).removeprefix("Bearer "))
+
+
+@contextmanager
+def statements(system: System) -> Iterator[list[str]]:
+    """What is said to the database meanwhile."""
+    said: list[str] = []
+    engine = system.of_api.database.engine.sync_engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield said
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 async def entries(system: System, request_id: str, who: Clinician) -> list[AuditEntry]:
@@ -93,7 +160,11 @@ async def test_the_life_of_an_opening(system: System) -> None:
     assert (opening["state"], opening["reason"], lasts) == ("open", WHY, timedelta(hours=4))
     view = await who.view(request_id)
     assert view["access"] == "chart"
-    assert view["emergency"] == {"opening_id": opening["id"], "ends_at": opening["ends_at"]}
+    assert view["emergency"] == {
+        "opening_id": opening["id"],
+        "ends_at": opening["ends_at"],
+        "told": len(await letters_of(system, opening)),
+    }
     assert (view["allowed_commands"], view["editable"], view["may_mark"], view["report_editable"]) == (
         [],
         False,
@@ -137,17 +208,15 @@ def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
 async def test_administrators_are_told_and_see_it(system: System) -> None:
     request_id, who = await submitted(system), system.provider2
     opening = await opened(system, who, request_id)
-    async with system.services.database.session() as session:
-        query = select(AccountLetter).where(AccountLetter.link_id == UUID(opening["id"]))
-        letters = list(await session.scalars(query))
+    letters = await letters_of(system, opening)
     assert {one.kind for one in letters} == {LetterKind.OPENED_IN_EMERGENCY}
     told = {str(one.account_id) for one in letters}
     assert {system.administrator.id, system.emergency_everything.id} <= told
     assert who.id not in told
+    assert opening["told"] == len(letters) == (await who.view(request_id))["emergency"]["told"]
 
     def told_of() -> str | None:
-        bodies = [one.get_body(("plain",)) for one in system.post_office.kept_for(system.administrator.account.email)]
-        texts = [body.get_content() for body in bodies if body is not None]
+        texts = map(text_of, system.post_office.kept_for(system.administrator.account.email))
         return next((one for one in texts if opening["number"] in one and "urgence" in one), None)
 
     await eventually(lambda: told_of() is not None)
@@ -182,7 +251,7 @@ async def test_nobody_learns_whether_there_is_such_a_request(system: System) -> 
     await turned(system, "far", on=True)
     try:
         unseen = [await asked(system.far_provider, one) for one in (there, nowhere)]
-        unseen += [await asked(system.provider2, one) for one in (written, nowhere, there.lower() + " ")]
+        unseen += [await asked(system.provider2, one) for one in (written, nowhere)]
     finally:
         await turned(system, "far", on=False)
     assert len({str(_told(problem(answer, 404, "nothing_to_open"))) for answer in unseen}) == 1
@@ -233,14 +302,198 @@ async def test_tries_are_few(system: System) -> None:
 
 
 async def test_two_at_once_are_one(system: System) -> None:
-    number = await number_of(system, request_id := await submitted(system))
+    number = await number_of(system, await submitted(system))
     answers = await asyncio.gather(*(asked(system.provider2, number, reason=f"{WHY} {n}") for n in range(4)))
     assert len({ok(answer, 201)["id"] for answer in answers}) == 1
-    async with system.services.database.session() as session:
-        query = select(AccountLetter).join(EmergencyOpening, EmergencyOpening.id == AccountLetter.link_id)
-        letters = list(await session.scalars(query.where(EmergencyOpening.request_id == UUID(request_id))))
+    letters = await letters_of(system, answers[0].json())
     assert len(letters) == len({one.account_id for one in letters}), "and told once"
     await ended(system.provider2, answers[0].json())
+
+
+# What a proof is for
+
+
+@pytest.mark.parametrize("by", ["code", "recovery code"])
+async def test_a_code_opens_what_it_was_given_for(system: System, by: str) -> None:
+    """This request, for this reason, by this command: it opens no other, and not again what somebody has ended."""
+    who, telephone, codes = await enrolled_person(system, Role.PROVIDER)
+    number, other = [await number_of(system, await submitted(system)) for _ in range(2)]
+    problem(await asked(who, number), 403, "code_needed")
+    code = codes[0] if by == "recovery code" else await telephone.next_code()
+    caller = caller_of(who)
+
+    async def by_form(key: str, **said: str) -> str:
+        """As the form of the portal sends it, whose key is bound to no body."""
+        new = {"number": number, "reason": WHY, "password": PASSWORD, "code": code, **said}
+        try:
+            opened = await open_in_emergency(system.of_api, caller, NewOpening.model_validate(new), key)
+        except Problem as refused:
+            return refused.code
+        return f"{opened.id} {opened.state}"
+
+    once = await by_form("one")
+    assert once.endswith("open")
+    assert await by_form("one") == once, "the same, sent again"
+    for key, said in (
+        ("one", {"number": other}),
+        ("one", {"reason": "Autre."}),
+        ("two", {}),
+        ("two", {"number": other}),
+    ):
+        assert await by_form(key, **said) == "wrong_code", (key, said)
+    code = codes[1]
+    assert await by_form("one", number=other) == "idempotency_key_reused", "whatever proves it, the key has opened one"
+    code = codes[2]
+    assert await by_form("one", reason="Autre.") == "idempotency_key_reused"
+    code = codes[3]
+    [mine] = ok_list(await who.get(OPENINGS))
+    await ended(who, mine)
+    assert await by_form("one") == once.replace("open", "ended"), "it opens once, and not anew what has ended"
+
+
+async def test_a_key_opens_one_request_also_of_two_at_once(system: System) -> None:
+    caller = caller_of(system.provider2)
+    numbers = [await number_of(system, await submitted(system)) for _ in range(2)]
+    news = [NewOpening.model_validate({"number": one, "reason": WHY, "password": PASSWORD}) for one in numbers]
+    ways = [open_in_emergency(system.of_api, caller, one, "at once") for one in news]
+    first, second = sorted(
+        await asyncio.gather(*ways, return_exceptions=True), key=lambda one: isinstance(one, Exception)
+    )
+    assert isinstance(second, Problem)
+    assert second.code == "idempotency_key_reused"
+    assert not isinstance(first, BaseException)
+    await end(system.of_api, caller, first.id)
+
+
+async def test_a_key_of_the_api_means_one_opening(system: System) -> None:
+    who, number = system.provider2, await number_of(system, await submitted(system))
+    other = await number_of(system, await submitted(system))
+    first = ok(await asked(who, number, key="emergency-1"), 201)
+    assert ok(await asked(who, number, key="emergency-1"), 201) == first
+    problem(await asked(who, other, key="emergency-1"), 422, "idempotency_key_reused")
+    problem(await asked(who, number, key="emergency-1", reason="Autre."), 422, "idempotency_key_reused")
+    await ended(who, first)
+    assert ok(await asked(who, number, key="emergency-1"), 201)["state"] == "ended"
+    answers = await asyncio.gather(*(asked(who, number, key="emergency-2") for _ in range(3)))
+    assert len({ok(answer, 201)["id"] for answer in answers}) == 1
+    await ended(who, answers[0].json())
+
+
+# Who is told
+
+
+async def test_operators_are_told_where_a_clinic_has_nobody(system: System) -> None:
+    """And it is said of how many that is true: who reads is not told of themselves, and is nobody's administrator for it."""
+    clinic = await new_clinic(system, "Seule")
+    alone = await add_person(system, "emergency_alone", clinic, Role.REQUESTER, Role.CLINIC_ADMINISTRATOR)
+    dispatcher = await add_person(system, "emergency_dispatcher", clinic, Role.DISPATCHER)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinic.id, request_id)
+    opening = await opened(system, alone, request_id)
+    kinds = {str(one.account_id): one.kind for one in await letters_of(system, opening)}
+    assert kinds[system.administrator.id] is LetterKind.OPENED_IN_EMERGENCY
+    assert kinds[system.operator.id] is LetterKind.OPENED_UNWATCHED
+    assert alone.id not in kinds
+    assert dispatcher.id not in kinds
+    assert opening["told"] == len(kinds)
+    office, address = system.post_office, system.operator.account.email
+    await eventually(lambda: any(opening["number"] in text_of(one) for one in office.kept_for(address)))
+    [told] = [text_of(one) for one in office.kept_for(address) if opening["number"] in text_of(one)]
+    assert "Emergency Alone (Seule)" in told
+    await ended(alone, opening)
+
+
+async def test_nobody_is_said_to_be_told_who_is_not(system: System) -> None:
+    async with system.services.database.session() as session:
+        nobody = {system.clinics["near"].id}
+        administrators = await emergencies.to_tell(session, UUID(system.provider2.id), nobody)
+        assert {one.clinic_id for one in administrators} == nobody
+        assert all(Role.CLINIC_ADMINISTRATOR in one.roles for one in administrators)
+        nowhere = await emergencies.to_tell(session, UUID(system.provider2.id), {uuid4()})
+        assert {Role.OPERATOR in one.roles for one in nowhere} == {True}
+        by_operator = await emergencies.to_tell(session, UUID(system.operator.id), {uuid4()})
+        assert system.operator.id not in {str(one.id) for one in by_operator}
+
+
+async def test_the_alarm_outlives_the_request(system: System) -> None:
+    """The e-mail may go when the request is destroyed already: it says which it was, and who."""
+    request_id = await submitted(system)
+    opening = await opened(system, system.provider2, request_id)
+    [letter] = [one for one in await letters_of(system, opening) if str(one.account_id) == system.administrator.id]
+    await ended(system.provider2, opening)
+    activities = AccountLetterActivities(system.settings, system.services.database, lambda _: no_resets())
+    async with system.services.database.session() as session:
+        near, now, policy = system.clinics["near"].id, datetime.now(UTC), RetentionPolicy()
+        of = RetentionList(
+            id=new_id(), clinic_id=near, state=ListState.APPROVED, policy=policy.model_dump(), made_at=now
+        )
+        session.add(of)
+        await session.flush()
+        row = await requests.lock_request(session, UUID(request_id))
+        await destruction.destroy(session, row, of.id, now, kept_until=now.date(), policy=policy)
+        waiting = await session.get(AccountLetter, letter.id)
+        assert waiting is not None
+        waiting.status = LetterStatus.QUEUED
+        outgoing = await activities._outgoing(session, waiting)
+        await session.rollback()
+    reader = system.provider2.account
+    assert outgoing is not None
+    assert outgoing.number == opening["number"]
+    assert outgoing.reader == f"{reader.given_name} {reader.family_name} ({system.clinics['near'].name})"
+
+
+async def no_resets() -> list[UUID]:
+    return []
+
+
+async def test_one_letter_that_does_not_go_holds_up_no_other(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[UUID] = []
+    others = asyncio.Event()
+
+    async def start(_: object, letter_id: UUID) -> None:
+        tried.append(letter_id)
+        if len(tried) == 1:
+            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+        if len(tried) == 2:
+            await others.wait()  # it hangs
+        if len(tried) == 3:
+            others.set()
+
+    monkeypatch.setattr(account_letters, "start", start)
+    ids = [uuid4() for _ in range(3)]
+    await asyncio.wait_for(account_letters.send(system.services, ids), PATIENCE_SECONDS)
+    assert tried == ids
+
+
+async def test_who_tries_again_and_again_is_told_of(system: System) -> None:
+    """From the third try within a day on, once a day; and it is a line of the month's accesses."""
+    clinic = await new_clinic(system, "Curieuse")
+    curious = await add_person(system, "emergency_curious", clinic, Role.PROVIDER)
+    administrator = await add_person(system, "emergency_told", clinic, Role.CLINIC_ADMINISTRATOR)
+    office, address = system.post_office, administrator.account.email
+
+    async def written() -> list[LetterKind]:
+        async with system.services.database.session() as session:
+            query = select(AccountLetter.kind).where(AccountLetter.account_id == administrator.account.id)
+            return list(await session.scalars(query))
+
+    for _ in range(2):
+        problem(await asked(curious, "TC-2026-999997"), 404, "nothing_to_open")
+    assert await written() == []
+    answers = await asyncio.gather(*(asked(curious, f"TC-2026-99999{n}") for n in range(4)))
+    assert {answer.json()["code"] for answer in answers} == {"nothing_to_open"}
+    assert await written() == [LetterKind.REFUSED_IN_EMERGENCY]
+    await eventually(lambda: any("Emergency Curious (Curieuse)" in text_of(one) for one in office.kept_for(address)))
+    assert "TC-2026" not in "".join(map(text_of, office.kept_for(address)))
+    async with system.services.database.session() as session:
+        now = datetime.now(UTC)
+        bounds = now - timedelta(hours=1), now + timedelta(hours=1)
+        acts = await access_reviews.acts_of(session, curious.account.id, clinic.id, *bounds, after=None, limit=2_000)
+    course = Course(Person(curious.account.id, frozenset({Role.PROVIDER}), False, now), ZoneInfo("America/Toronto"))
+    for act in acts:
+        course.take(act, NOTHING_KNOWN)
+    [tries] = [one for one in course.findings() if one.rule is Rule.FAILED_TRIES]
+    assert tries.sample.number == 6
 
 
 # Who, of which clinics, of which status, with which restriction
@@ -322,9 +575,9 @@ async def test_a_shut_out_administrator_hears_nothing_of_it(system: System) -> N
     request_id = await submitted(system)
     await restricted(system, request_id, account_id=system.emergency_everything.id)
     opening = await opened(system, system.provider2, request_id)
-    async with system.services.database.session() as session:
-        letters = await session.scalars(select(AccountLetter).where(AccountLetter.link_id == UUID(opening["id"])))
-        assert system.emergency_everything.id not in {str(one.account_id) for one in letters}
+    letters = await letters_of(system, opening)
+    assert system.emergency_everything.id not in {str(one.account_id) for one in letters}
+    assert opening["told"] == len(letters)
     assert opening["id"] not in {one["id"] for one in ok_list(await system.emergency_everything.get(OPENINGS))}
     problem(await system.emergency_everything.post(f"{OPENINGS}/{opening['id']}/end"), 404, "not_found")
     await ended(system.provider2, opening)
@@ -464,6 +717,8 @@ async def test_it_ends_by_the_clock(system: System) -> None:
         over = await emergencies.add(
             *(session, UUID(await submitted(system)), viewer, Role.PROVIDER),
             reason=WHY,
+            command_id=uuid4(),
+            told=0,
             begun_at=past,
             ends_at=past + timedelta(hours=4),
         )
@@ -494,6 +749,123 @@ async def test_it_ends_with_what_it_stands_on(system: System, change: dict[str, 
         assert answer.status_code in (401, 404)
     async with system.services.database.session() as session:
         await session.execute(update(Account).where(Account.id == who.account.id).values(active=False))
+
+
+async def test_what_an_administrator_has_ended_stays_so_for_a_day(system: System) -> None:
+    """For who had opened it; a colleague opens it, and who ended it themselves opens it anew."""
+    request_id, who = await submitted(system), system.provider2
+    number = await number_of(system, request_id)
+    opening = await opened(system, who, request_id)
+    await ended(who, opening)
+    opening = await opened(system, who, request_id)
+    await ended(system.administrator, opening)
+    told = problem(await asked(who, number), 403, "opening_ended")
+    assert told["hours"] == 24
+    assert "24 h" in told["detail"]
+    by_a_colleague = await opened(system, system.requester2, request_id)
+    await ended(system.requester2, by_a_colleague)
+    async with system.services.database.session() as session:
+        noted = await audit.ids_of(
+            session,
+            who.account.id,
+            Act.EMERGENCY,
+            EmergencyStep.REFUSED,
+            since=datetime.now(UTC) - timedelta(minutes=1),
+        )
+        assert noted != [], "and it counts as refused"
+    viewer = Viewer(who.account.id, who.account.clinic_id, frozenset({Role.PROVIDER}))
+    async with system.services.database.session() as session:
+        now = datetime.now(UTC)
+        mine = viewer.account_id, UUID(request_id)
+        assert await emergencies.ended_by_another(session, *mine, now - timedelta(minutes=5)) is not None
+        assert await emergencies.ended_by_another(session, *mine, now + timedelta(minutes=5)) is None
+
+
+async def test_it_is_ended_also_where_the_form_does_not_open(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its number may be typed as telephones type it."""
+    request_id, who = await submitted(system), system.provider2
+    opening = ok(await asked(who, f" {(await number_of(system, request_id)).lower()} "), 201)
+
+    async def does_not_open(*_: object) -> None:
+        raise KeyGoneError(f"requests.form of {request_id}")
+
+    monkeypatch.setattr(requests, "lock_request", does_not_open)
+    assert (await ended(system.administrator, opening))["state"] == "ended"
+
+
+async def test_who_becomes_operator_reads_nothing_more_by_it(system: System) -> None:
+    who = await add_person(system, "emergency_operator", system.clinics["near"], Role.PROVIDER)
+    request_id = await submitted(system)
+    opening = await opened(system, who, request_id)
+    async with system.services.database.session() as session:
+        both = [Role.PROVIDER.value, Role.OPERATOR.value]
+        await session.execute(update(Account).where(Account.id == who.account.id).values(roles=both))
+    view = await who.view(request_id)
+    assert (view["access"], view["emergency"]) == ("process", None)
+    [mine] = ok_list(await who.get(OPENINGS))
+    assert mine["state"] == "over"
+    async with system.services.database.session() as session:
+        await session.execute(update(Account).where(Account.id == who.account.id).values(active=False))
+    assert opening["state"] == "open"
+
+
+async def test_what_is_gone_meanwhile_is_left_out_of_a_list(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is destroyed between two statements takes its line along, and no other."""
+    first, second = await submitted(system), await submitted(system)
+    there = [await opened(system, system.provider2, one) for one in (first, second)]
+    numbers_of = requests.numbers_of
+
+    async def all_but_one(*arguments: Any) -> dict[UUID, str]:
+        return {id_: number for id_, number in (await numbers_of(*arguments)).items() if id_ != UUID(first)}
+
+    monkeypatch.setattr(requests, "numbers_of", all_but_one)
+    listed = {one["id"] for one in ok_list(await system.provider2.get(OPENINGS))}
+    monkeypatch.undo()
+    assert there[1]["id"] in listed
+    assert there[0]["id"] not in listed
+    for one in there:
+        await ended(system.provider2, one)
+
+
+async def test_a_list_is_read_by_as_many_statements_however_long_it_is(system: System) -> None:
+    who = await add_person(system, "emergency_busy", system.clinics["near"], Role.PROVIDER)
+    numbers = []
+    for _ in range(3):
+        await opened(system, who, await submitted(system))
+        with statements(system) as made:
+            ok_list(await who.get(OPENINGS))
+        numbers.append(len(made))
+    assert numbers[1] == numbers[2], "the first call notes that the token was used"
+
+
+async def test_the_news_end_with_the_time(system: System) -> None:
+    """Of somebody whose page is open when the four hours are over, though nothing happens: told once, and nothing after it."""
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    reading = Caller(who.account, token_of(system, "provider2")).also_in_emergency()
+    await check_may_follow(system.of_api, reading, UUID(request_id))
+    assert reading.opening is not None
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    assert reading.in_emergency is not None
+    reading.in_emergency.opening = EmergencyOpening(id=reading.opening.id, ends_at=soon)
+    heard = [one async for one in news(system.of_api, reading, UUID(request_id), None, silence_seconds=3_600)]
+    assert heard == [True]
+    await ended(who, opening)
+
+
+async def test_the_news_end_when_an_administrator_ends_it(system: System) -> None:
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    reading = Caller(who.account, token_of(system, "provider2")).also_in_emergency()
+    await check_may_follow(system.of_api, reading, UUID(request_id))
+    heard = []
+    async with aclosing(news(system.of_api, reading, UUID(request_id), None, silence_seconds=3_600)) as told:
+        first = asyncio.ensure_future(anext(told))
+        await asyncio.sleep(0)
+        await ended(system.administrator, opening)
+        heard.append(await asyncio.wait_for(first, PATIENCE_SECONDS))
+        heard += [one async for one in told]
+    assert heard == [True]
 
 
 async def test_an_open_page_hears_of_the_end(system: System) -> None:
@@ -535,16 +907,46 @@ async def test_turning_it_off_ends_it_and_tells_open_pages(system: System) -> No
 
 async def test_the_month_lists_it_for_the_clinic_that_asked(system: System) -> None:
     """What others opened of what a clinic asked for is in its own review, too."""
+    clinic = await new_clinic(system, "Lectrice")
+    reader = await add_person(system, "emergency_reader", clinic, Role.PROVIDER)
     request_id, who = await submitted(system), system.provider2
-    opening = await opened(system, who, request_id)
-    now = datetime.now(UTC)
+    await had_to_do_with(system, clinic.id, request_id)
+    opening, by_other = await opened(system, who, request_id), await opened(system, reader, request_id)
+    now, near = datetime.now(UTC), system.clinics["near"].id
     bounds = now - timedelta(hours=1), now + timedelta(hours=1)
     async with system.services.database.session() as session:
-        of_near = await access_reviews.opened_by_others(session, system.clinics["near"].id, *bounds)
-        assert UUID(request_id) not in {act.request_id for _, act in of_near}, "its own people's are in their acts"
-        acts = await access_reviews.acts_of(
-            session, who.account.id, system.clinics["near"].id, *bounds, after=None, limit=2_000
-        )
+        of_near = await access_reviews.opened_by_others(session, near, *bounds)
+        [(account_id, act)] = [one for one in of_near if one[1].request_id == UUID(request_id)]
+        assert (str(account_id), act.kind, act.name) == (reader.id, Act.EMERGENCY, EmergencyStep.OPENED)
+        assert act.at == datetime.fromisoformat(by_other["begun_at"])
+        assert await access_reviews.entries_named(session, [act.id]) != []
+        assert await access_reviews.opened_by_others(session, clinic.id, *bounds) == [], "it asked for nothing"
+        for moved in (timedelta(days=-1), timedelta(days=1)):
+            past = [moment + moved for moment in bounds]
+            found = await access_reviews.opened_by_others(session, near, past[0], past[1])
+            assert UUID(request_id) not in {act.request_id for _, act in found}
+        acts = await access_reviews.acts_of(session, who.account.id, near, *bounds, after=None, limit=2_000)
     assert [act.name for act in acts if act.is_in_emergency and act.request_id == UUID(request_id)] == ["opened"]
     assert next(iter(Rule)) is Rule.EMERGENCY
     await ended(who, opening)
+    await ended(reader, by_other)
+
+
+async def test_the_review_of_the_clinic_that_asked_has_a_line_for_it(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = await new_clinic(system, "Absente")
+    administrator = await add_person(system, "emergency_absent", clinic, Role.CLINIC_ADMINISTRATOR)
+    near = system.clinics["near"].id
+    monkeypatch.setitem(system.people, "requester", await add_person(system, "emergency_asks", clinic, Role.REQUESTER))
+    request_id = await submitted(system)
+    await had_to_do_with(system, near, request_id)
+    opening = await opened(system, system.provider2, request_id)
+    monkeypatch.undo()
+    next_month = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).replace(day=2)
+    assert await analyse_clinic(system.services.database, clinic.id, next_month) == 1
+    [month] = ok_list(await administrator.get("/access-reviews"))
+    review = ok(await administrator.get(f"/access-reviews/{month['id']}"))
+    found = [(one["person"]["id"], one["request_id"]) for one in review["page"] if one["rule"] == "emergency"]
+    assert found == [(system.provider2.id, request_id)]
+    await ended(system.provider2, opening)

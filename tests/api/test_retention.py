@@ -145,7 +145,12 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
     await restrictions.end(session, shut, reason="Fini.", ended_by=asks, now=now)
     viewer = Viewer(asks, clinic, frozenset({Role.REQUESTER}))
     opening = await emergencies.add(
-        *(session, request_id, viewer, Role.REQUESTER), reason="Fini.", begun_at=now, ends_at=now + timedelta(hours=4)
+        *(session, request_id, viewer, Role.REQUESTER),
+        reason="Fini.",
+        command_id=new_id(),
+        told=0,
+        begun_at=now,
+        ends_at=now + timedelta(hours=4),
     )
     await emergencies.end(session, opening, ended_by=asks, now=now)
     message, endpoint, came = new_id(), new_id(), new_id()

@@ -1,15 +1,27 @@
 """Access in an emergency in the portal, without scripts: turned on, opened by the number, read, ended; on a telephone as well."""
 
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from fastapi import FastAPI
+from playwright.async_api import Route, expect
+from sqlalchemy import delete
 
+from domain.requests import Role
 from records import people
-from tests.journeys import ok, reported
+from records.models import Guesses
+from tests.api.test_second_factor import enrolled_person
+from tests.eventually import eventually
+from tests.journeys import ok, reported, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers
-from tests.system import PASSWORD, System
+from tests.portal.test_live import listening
+from tests.portal.test_passkeys import with_authenticator
+from tests.system import PASSWORD, Clinician, System, add_person, hasty
 
 WHY = "Inconsciente à l’urgence; traitement inconnu."
 SHOTS = os.environ.get("SHOTS")
@@ -57,6 +69,7 @@ async def test_a_request_is_read_in_an_emergency(portal: Portal, system: System)
         shown = await page.inner_text("main")
         assert "Vous lisez ceci en urgence" in shown
         assert "Tremblay" in shown
+        assert re.search(r"à l’administration ou à l’exploitation\s*: [1-9]", shown), "it is said how many are told"
         assert await page.locator("#choices").count() == 0
         assert await page.get_by_text("Tout le dossier en un PDF").count() == 0
         answer = await page.goto(f"/requests/{request_id}")
@@ -93,6 +106,121 @@ async def test_a_request_is_read_in_an_emergency(portal: Portal, system: System)
     openings = (await system.administrator.get("/emergency-openings")).json()
     assert next(one for one in openings if one["number"] == number)["state"] == "ended"
     assert ok(await system.requester.get(f"/requests/{request_id}"))["emergency"] is None
+
+
+async def test_open_pages_go_when_it_is_ended(portal: Portal, system: System) -> None:
+    """The request's page, a photo's and a signed document's show nothing of it any more, without anybody pressing anything."""
+    await turned_on(system)
+    request_id = await reported(system)
+    opening = await opened(system, request_id)
+    view = await system.provider2.view(request_id)
+    photo, report = view["attachments"][0]["id"], view["documents"][0]["report_id"]
+    path = f"/requests/{request_id}"
+    async with portal.visit(system.provider2) as page:
+        pages = [page, await page.context.new_page(), await page.context.new_page()]
+        shown = [("#request", path), ("#media", f"{path}/media/{photo}"), ("#document", f"{path}/documents/{report}")]
+        for one, (place, address) in zip(pages, shown, strict=True):
+            await one.goto(address)
+            await expect(one.locator(place)).to_contain_text("Vous lisez ceci en urgence")
+        ok(await system.administrator.post(f"/emergency-openings/{opening['id']}/end"))
+        for one, (place, _) in zip(pages, shown, strict=True):
+            await one.bring_to_front()
+            await expect(one.locator("main")).to_contain_text("Il n’y a rien ici")
+            await expect(one.locator(place)).to_have_count(0)
+            assert "Tremblay" not in await one.content()
+
+
+async def test_the_stream_of_a_page_ends_with_it(portal: Portal, system: System) -> None:
+    await turned_on(system)
+    request_id = await reported(system)
+    opening = await opened(system, request_id)
+    async with listening(portal, system.provider2, f"/events?request={request_id}", to_the_end=True) as heard:
+        ok(await system.administrator.post(f"/emergency-openings/{opening['id']}/end"))
+        await eventually(lambda: heard[-1:] == ["the end"])
+    assert [line for line in heard if line.startswith("event")] == ["event: changed"]
+
+
+async def test_nothing_of_restrictions_shows_to_who_reads_in_an_emergency(portal: Portal, system: System) -> None:
+    """Also to an administrator of the clinic that asked, who is shut out by another role."""
+    await turned_on(system)
+    near = system.clinics["near"]
+    both = await add_person(system, "emergency_both", near, Role.PROVIDER, Role.CLINIC_ADMINISTRATOR)
+    request_id = await reported(system)
+    body = {"clinic_id": str(near.id), "role": "provider", "reason": "Fini."}
+    shut = ok(await system.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
+    opening = await opened(system, request_id, both)
+    async with portal.visit(both, java_script_enabled=False) as page:
+        await page.goto(f"/requests/{request_id}")
+        shown = await page.inner_text("main")
+        assert "Vous lisez ceci en urgence" in shown
+        assert "estrein" not in shown
+        assert await page.locator("a[href$='/restrictions']").count() == 0
+    ok(await both.post(f"/emergency-openings/{opening['id']}/end"))
+    ok(await system.administrator.post(f"/requests/{request_id}/restrictions/{shut['id']}/end", {"reason": "Fini."}))
+
+
+@pytest.mark.usefixtures("only_in_chromium")
+async def test_a_passkey_answers_for_what_is_written(portal: Portal, portal_app: FastAPI, system: System) -> None:
+    await turned_on(system)
+    who, _, codes = await enrolled_person(system, Role.PROVIDER)
+    origin = f"http://localhost:{urlsplit(portal.address).port}"
+    numbers = [(await system.requester.view(await submitted(system)))["number"] for _ in range(2)]
+    with hasty(portal_app, public_url=origin):
+        async with with_authenticator(portal, origin) as page:
+            await page.goto("/signin")
+            await page.fill("#username", who.account.username)
+            await page.fill("#password", PASSWORD)
+            await page.press("#password", "Enter")
+            await page.fill("#code", codes[0])
+            await page.press("#code", "Enter")
+            await page.wait_for_url("**/worklist*")
+            await page.goto("/account/second-factor?do=passkey")
+            await page.fill("#field-name", "Téléphone")
+            await page.fill("#field-password", PASSWORD)
+            await page.fill("#field-code", codes[1])
+            await page.click("main form .button")
+            await page.click("[data-passkey]")
+            await expect(page.locator("main")).to_contain_text("Téléphone")
+
+            await page.goto("/emergency")
+            await page.get_by_label("Numéro de la demande").fill(numbers[0])
+            await page.get_by_label("Motif").fill(WHY)
+            await page.get_by_label("Votre mot de passe").fill(PASSWORD)
+            await page.route("**/emergency", in_place_of(numbers))
+            await page.click("[data-passkey]")
+            await expect(page.locator("#error-code")).to_have_count(1)
+            await page.unroute("**/emergency")
+            await page.get_by_label("Numéro de la demande").fill(numbers[0])
+            await page.get_by_label("Votre mot de passe").fill(PASSWORD)
+            await page.click("[data-passkey]")
+            await expect(page.locator("main")).to_contain_text("Vous lisez ceci en urgence")
+            await page.get_by_role("button", name="Y mettre fin maintenant").click()
+    await who.http.aclose()
+
+
+def in_place_of(numbers: list[str]) -> Callable[[Route], Awaitable[None]]:
+    """Somebody on the way sends another number than the one that the passkey has answered for."""
+
+    async def other(route: Route) -> None:
+        sent = route.request.post_data or ""
+        assert numbers[0] in sent
+        await route.continue_(post_data=sent.replace(numbers[0], numbers[1]))
+
+    return other
+
+
+async def turned_on(system: System) -> None:
+    async with system.services.database.session() as session:
+        clinic = await people.lock_clinic(session, system.clinics["near"].id)
+        assert clinic is not None
+        clinic.emergency = True
+        await session.execute(delete(Guesses))  # so that everybody may try
+
+
+async def opened(system: System, request_id: str, who: Clinician | None = None) -> dict[str, Any]:
+    number = (await system.requester.view(request_id))["number"]
+    body = {"number": number, "reason": WHY, "password": PASSWORD}
+    return ok(await (who or system.provider2).post("/emergency-openings", body), 201)
 
 
 async def _shoot(portal: Portal, system: System, addresses: list[str]) -> None:

@@ -205,7 +205,14 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
         )
         await restrictions.end(session, restriction, reason=MARKED, ended_by=requester.id, now=NOW)
         reader = Viewer(scene.accounts["dispatcher"].id, scene.home.id, frozenset({Role.PROVIDER}))
-        await emergencies.add(*(session, row.id, reader, Role.PROVIDER), reason=MARKED, begun_at=NOW, ends_at=NOW)
+        await emergencies.add(
+            *(session, row.id, reader, Role.PROVIDER),
+            reason=MARKED,
+            command_id=new_id(),
+            told=0,
+            begun_at=NOW,
+            ends_at=NOW,
+        )
         await _judged(session, scene, row.id)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
@@ -327,7 +334,7 @@ async def is_read_as_it_was_written(database: Database, scene: Scene, request_id
         assert end.reason == {"text": MARKED}
         assert await restrictions.reason_of(session, end.restriction_id) == MARKED
         [opening] = await session.scalars(select(EmergencyOpening.id).where(EmergencyOpening.request_id == request_id))
-        assert await emergencies.reason_of(session, opening) == MARKED
+        assert await emergencies.reasons_of(session, [opening]) == {opening: MARKED}
         [verdict] = await session.scalars(select(AccessVerdict).where(AccessVerdict.request_id == request_id))
         assert verdict.note == {"said": MARKED}
         [kept] = await saved_filters.list_filters(session, viewer.account_id)

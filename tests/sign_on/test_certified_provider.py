@@ -19,6 +19,7 @@ from playwright.async_api import Page, async_playwright
 from sqlalchemy import select, update
 
 from domain.requests import Role
+from records import people
 from records.models import FrozenReport, SigningTicket, Token
 from server import create_app
 from sign_on.providers import Providers, load_providers
@@ -29,7 +30,7 @@ from tests.api.test_invitations import code_for
 from tests.api.test_people_of_clinics import invitation
 from tests.api.test_second_factor import Telephone
 from tests.eventually import eventually
-from tests.journeys import ok
+from tests.journeys import ok, submitted
 from tests.portal import browsers
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, hidden, shown, too_wide
 from tests.portal.typed_texts import not_known
@@ -417,6 +418,79 @@ async def test_who_has_no_password_signs_by_what_the_organization_confirms(scene
         back = await one.confirm(it, text="La culture est négative.")
         form = {**hidden(await it.relais.get(back.headers["location"])), "text": "La culture est négative."}
         assert (await it.relais.post(addendum, data=form)).status_code == 303
+
+
+async def test_who_has_no_password_opens_in_an_emergency_what_the_organization_confirmed(scene: Scene) -> None:
+    """That number, for that reason, once."""
+    system, near = scene.system, scene.system.clinics["near"].id
+    number, other = [(await system.requester.view(await submitted(system)))["number"] for _ in range(2)]
+    await let_open(system, near, on=True)
+    async with browser(scene.address) as it:
+        who = await add_person(system, "emergency", scene.system.clinics["near"], Role.PROVIDER)
+        login, said = f"emergency-{uuid4().hex[:8]}", {"number": number, "reason": "Inconsciente à l’urgence."}
+        await has_an_identity_alone(system, who, scene.issuer, login)
+        assert (await sign_in(it, login)).status_code == 303
+
+        async def confirmed(**more: str) -> dict[str, str]:
+            """The form with which the browser comes back."""
+            form = {**key_in(await it.relais.get("/emergency")), **said, **more}
+            address = onwards(await it.relais.post("/emergency/confirm", data=form))
+            back = await it.relais.get(await it.sign_in_there(address, login, STEPPED_UP))
+            assert back.headers["location"].startswith("/emergency?confirmed=")
+            page = await it.relais.get(back.headers["location"])
+            assert "a confirmé que c’est bien vous" in shown(page)
+            assert f'value="{number}"' in page.text, "what was written is there again"
+            return {**key_in(page), **said}
+
+        page = await it.relais.get("/emergency")
+        assert 'name="password"' not in page.text
+        not_confirmed = {**key_in(page), **said}
+        shown(await it.relais.post("/emergency", data=not_confirmed), 403)
+        form = await confirmed()
+        shown(await it.relais.post("/emergency", data={**form, "number": other}), 403)
+        shown(await it.relais.post("/emergency", data={**form, "reason": "Autre."}), 403)
+        shown(await it.relais.post("/emergency", data={**form, "key": not_confirmed["key"]}), 403)
+        for _ in range(2):
+            answer = await it.relais.post("/emergency", data=form)
+            assert (answer.status_code, answer.headers["location"].split("?")[0]) == (
+                303,
+                f"/requests/{await only(who)}",
+            )
+        [opening] = ok_list(await who.get("/emergency-openings"))
+        ok(await who.post(f"/emergency-openings/{opening['id']}/end"))
+        answer = await it.relais.post("/emergency", data=form)
+        assert answer.headers["location"].startswith("/emergency?"), "it opens nothing anew"
+        [opening] = ok_list(await who.get("/emergency-openings"))
+        assert opening["state"] == "ended"
+        form = await confirmed()
+        await run_out(system, who)
+        shown(await it.relais.post("/emergency", data=form), 403)
+    await let_open(system, near, on=False)
+
+
+def key_in(page: httpx.Response) -> dict[str, str]:
+    """The hidden field of the form, whose request has no version yet."""
+    found = re.search(r'action="/emergency">\s*<input type="hidden" name="key" value="([^"]+)"', page.text)
+    assert found, page.text
+    return {"key": found[1]}
+
+
+def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
+    found: Any = ok(answer)
+    return list(found)
+
+
+async def only(who: Clinician) -> str:
+    """The one request that they have opened."""
+    [opening] = ok_list(await who.get("/emergency-openings"))
+    return str(opening["request_id"])
+
+
+async def let_open(system: System, clinic_id: UUID, *, on: bool) -> None:
+    async with system.services.database.session() as session:
+        clinic = await people.lock_clinic(session, clinic_id)
+        assert clinic is not None
+        clinic.emergency = on
 
 
 def request_of(page: str) -> str:

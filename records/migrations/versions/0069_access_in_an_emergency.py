@@ -25,16 +25,20 @@ def upgrade() -> None:
         sa.Column("clinic_id", sa.Uuid(), nullable=False),
         sa.Column("role", sa.String(64), nullable=False),
         sa.Column("reason", JSONB(), nullable=False),
+        sa.Column("command_id", sa.Uuid(), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=False),
         sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name="fk_emergency_openings_request_id_requests"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_emergency_openings_account_id_accounts"),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinics.id"], name="fk_emergency_openings_clinic_id_clinics"),
         sa.PrimaryKeyConstraint("id", name="pk_emergency_openings"),
+        sa.UniqueConstraint("command_id", name="uq_emergency_openings_command_id"),
     )
     op.create_index("ix_emergency_openings_request_id", "emergency_openings", ["request_id"])
     op.create_index("ix_emergency_openings_account_id", "emergency_openings", ["account_id"])
     op.create_index("ix_emergency_openings_clinic_id", "emergency_openings", ["clinic_id"])
+    op.create_index("ix_emergency_openings_begun_at", "emergency_openings", ["begun_at"])
     op.create_table(
         "emergency_ends",
         sa.Column("opening_id", sa.Uuid(), nullable=False),

@@ -256,6 +256,18 @@ def test_nobody_judges_themselves_where_there_is_anybody_else() -> None:
     assert not must_be_settled_by_others(other, me, [me, other])
 
 
+@pytest.mark.parametrize(("tries", "listed"), [(4, {}), (5, {Rule.FAILED_TRIES: 5})])
+def test_tries_to_open_something_in_an_emergency_count_where_they_are_refused(
+    tries: int, listed: dict[Rule, int]
+) -> None:
+    refused = [
+        (Seen(uuid4(), NOON + number * SECOND, Act.EMERGENCY, EmergencyStep.REFUSED, None), NOTHING_KNOWN)
+        for number in range(tries)
+    ]
+    ended = [(Seen(uuid4(), NOON, Act.EMERGENCY, EmergencyStep.ENDED, uuid4()), STRANGER) for _ in range(5)]
+    assert found([*refused, *ended]) == listed
+
+
 def test_what_was_opened_in_an_emergency_comes_first_in_one_line() -> None:
     """Whatever else the reads meet: one line of the person with the request, with the opening, and with what they saw before."""
     request_id, other = uuid4(), uuid4()
