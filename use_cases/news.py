@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from enum import Enum, auto
+from math import inf
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,8 +36,8 @@ async def news(
 
     What happened between `since`, the feed's position when they read what they look at, and now is told at once. The news end
     when the caller's token does, when their account is changed (who goes on looking asks again, as who they are then), when the
-    one request that they follow is not theirs to see any more (that is told, and nothing after it), and when the process is asked
-    to end.
+    one request that they follow is not theirs to see any more (that is told, and nothing after it; also when the time of what
+    they have opened in an emergency is over), and when the process is asked to end.
     """
     clock = asyncio.get_running_loop().time
     silent_until = clock() + silence_seconds
@@ -48,12 +50,12 @@ async def news(
                 return
             while news_of is not _News.LAST:
                 heard = heard or asyncio.ensure_future(anext(told))
-                pause = max(0.0, silent_until - clock())
+                pause = max(0.0, min(silent_until - clock(), _seconds_left(caller)))
                 await asyncio.wait({heard, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
-                news_of = _News.NONE
-                if heard.done():
+                news_of = _News.NONE if _seconds_left(caller) > 0 else _News.LAST
+                if news_of is _News.NONE and heard.done():
                     changes, heard = heard.result(), None
                     if AccountChanged(caller.id) in changes:
                         return
@@ -70,6 +72,11 @@ async def news(
         stopping.cancel()
         if heard is not None:
             heard.cancel()
+
+
+def _seconds_left(caller: Caller) -> float:
+    """Until what they read in an emergency is over; of anything else without end."""
+    return (caller.opening.ends_at - datetime.now(UTC)).total_seconds() if caller.opening else inf
 
 
 async def _is_signed_in(services: Services, caller: Caller) -> bool:

@@ -39,6 +39,11 @@
     });
   };
   listen();
+  // What was read in an emergency leaves as a whole once that is over, with its title and the head of its sheets of paper.
+  if (document.querySelector("[data-in-emergency]"))
+    document.addEventListener("htmx:after:swap", () => {
+      if (!document.querySelector("[data-in-emergency]")) location.reload();
+    });
   document.addEventListener("visibilitychange", () => { if (waiting) tell(); });
   window.addEventListener("pagehide", () => source.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

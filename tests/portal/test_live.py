@@ -21,8 +21,10 @@ from use_cases import presences
 
 
 @asynccontextmanager
-async def listening(portal: Portal, who: Clinician, address: str = "/events") -> AsyncIterator[list[str]]:
-    """The lines that come, while the block lasts."""
+async def listening(
+    portal: Portal, who: Clinician, address: str = "/events", *, to_the_end: bool = False
+) -> AsyncIterator[list[str]]:
+    """The lines that come, while the block lasts; the last one says `the end` where that is asked for."""
     heard: list[str] = []
     began = asyncio.Event()
     async with httpx.AsyncClient(base_url=portal.address, headers=SAME_SITE, timeout=None, trust_env=False) as http:  # noqa: S113
@@ -34,6 +36,8 @@ async def listening(portal: Portal, who: Clinician, address: str = "/events") ->
                 async for line in answer.aiter_lines():
                     began.set()
                     heard.append(line)
+                if to_the_end:
+                    heard.append("the end")
 
         task = asyncio.create_task(listen())
         await began.wait()
