@@ -39,11 +39,10 @@
     });
   };
   listen();
-  // What was read in an emergency leaves as a whole once that is over, with its title and the head of its sheets of paper.
-  if (document.querySelector("[data-in-emergency]"))
-    document.addEventListener("htmx:after:swap", () => {
-      if (!document.querySelector("[data-in-emergency]")) location.reload();
-    });
+  // What is not theirs to see any more leaves as a whole, with its title and the head of its sheets of paper.
+  document.addEventListener("htmx:response:error", ({ detail }) => {
+    if ([403, 404, 410].includes(detail.ctx.response.status)) location.reload();
+  });
   document.addEventListener("visibilitychange", () => { if (waiting) tell(); });
   window.addEventListener("pagehide", () => source.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

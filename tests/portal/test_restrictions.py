@@ -1,6 +1,8 @@
 """Access is restricted in the portal, without scripts: from its own page, and what is typed stays when it is refused."""
 
-from tests.journeys import ok, reported
+from playwright.async_api import expect
+
+from tests.journeys import accepted, ok, reported
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.system import System
 
@@ -47,6 +49,22 @@ async def test_access_is_restricted_and_given_back(portal: Portal, system: Syste
         assert "La restriction est levée." in await page.inner_text("main")
     assert ok(await system.administrator.get(address))["restrictions"] == []
     assert (await system.provider.view(request_id))["access"] == "chart"
+
+
+async def test_an_open_page_leaves_as_a_whole(portal: Portal, system: System) -> None:
+    """Also its title, and the head of its sheets of paper, which nobody sees on the screen."""
+    for page_of in ("", "/report"):
+        request_id = await accepted(system)
+        view = await system.requester.view(request_id)
+        whom = {"account_id": system.provider.id, "reason": WHY}
+        async with portal.visit(system.provider) as page:
+            await page.goto(f"/requests/{request_id}{page_of}")
+            assert view["patient"]["family_name"] in await page.content()
+            ok(await system.administrator.post(f"/requests/{request_id}/restrictions", whom), 201)
+            await expect(page.get_by_role("heading", level=1)).to_contain_text("Il n’y a rien ici")
+            left = await page.content()
+            assert view["number"] not in left
+            assert view["patient"]["family_name"] not in left
 
 
 async def test_only_its_administrators_are_told(portal: Portal, system: System) -> None:
