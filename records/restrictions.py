@@ -268,6 +268,26 @@ async def shut_to_listeners(
     return shut | {(request_id, kept_id) for request_id, kept_id in kept}
 
 
+async def shut_within(
+    session: AsyncSession, request_ids: Collection[uuid.UUID], clinic_id: uuid.UUID, since: datetime
+) -> set[uuid.UUID]:
+    """Of these requests, those that a restriction which holds, or held at some time since then, shuts to somebody of the clinic.
+
+    Whoever of the clinic is named counts, and each of its roles, whether that is an administrator now or not: roles are given
+    and taken by those against whom this is asked.
+    """
+    ended_before = exists().where(
+        RestrictionEnd.restriction_id == RequestRestriction.id, RestrictionEnd.ended_at < since
+    )
+    is_of_clinic = exists().where(Account.id == RequestRestriction.account_id, Account.clinic_id == clinic_id)
+    query = select(RequestRestriction.request_id).where(
+        RequestRestriction.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))),
+        or_(RequestRestriction.clinic_id == clinic_id, is_of_clinic),
+        ~ended_before,
+    )
+    return set(await session.scalars(query)) if request_ids else set()
+
+
 async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:
     """The requests that somebody has shut to others, by restrictions that hold."""
     query = select(RequestRestriction.request_id).where(RequestRestriction.set_by == account_id, _holds())

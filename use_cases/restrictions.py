@@ -211,11 +211,19 @@ async def _end(
 # On the command line, where nobody of the clinic that asked is left who could
 
 
-async def list_at_the_machine(database: Database, number: str) -> RequestRestrictions | None:
-    """The restrictions of the request that people know under that number; None where there is none."""
+async def list_at_the_machine(database: Database, number: str, username: str) -> RequestRestrictions:
+    """The restrictions of the request that people know under that number, for the operator of that username, to whom it is not
+    shut; the audit says that they were shown. Raises Problem `not_found`, or `forbidden` for somebody else.
+    """
     async with database.session() as session:
         row = await requests.find_request(session, number)
-        return await _all_of(session, row) if row is not None else None
+        if row is None:
+            raise Problem("not_found")
+        account = await operator_at_the_machine(session, row, username)
+        who = By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id)
+        now, name = datetime.now(UTC), "get_restrictions"
+        audit.add(session, Act.LOOK, who, now, name=name, role=Role.OPERATOR, request_id=row.id)
+        return await _all_of(session, row)
 
 
 async def end_at_the_machine(
@@ -226,18 +234,25 @@ async def end_at_the_machine(
     Raises Problem `not_found`, or `forbidden` for somebody else.
     """
     async with database.session() as session:
-        row, account = await requests.find_request(session, number), await people.find_account(session, username)
+        row = await requests.find_request(session, number)
         if row is None:
             raise Problem("not_found")
-        if account is None or not account.active or Role.OPERATOR not in account.roles:
-            raise Problem("forbidden")
         row = await requests.lock_request(session, row.id)
+        account = await operator_at_the_machine(session, row, username)
         found = await restrictions.load(session, row.id, restriction_id)
         if found is None:
             raise Problem("not_found")
-        if await restrictions.shuts_out(session, row.id, account.id):
-            raise Problem("forbidden")
         await _end(session, row, found, why, By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id))
+
+
+async def operator_at_the_machine(session: AsyncSession, row: RequestRecord, username: str) -> Account:
+    """The operator of that username, to whom the request is not shut. Raises Problem `forbidden` for everybody else."""
+    account = await people.find_account(session, username)
+    if account is None or not account.active or Role.OPERATOR not in account.roles:
+        raise Problem("forbidden")
+    if await restrictions.shuts_out(session, row.id, account.id):
+        raise Problem("forbidden")
+    return account
 
 
 # Who may, and whom

@@ -380,11 +380,16 @@ async def test_where_nobody_is_left_an_operator_ends_it_on_the_command_line(syst
     request_id = await submitted(system)
     restriction = await restricted(system, request_id, account_id=system.provider.id)
     number = (await system.requester.view(request_id))["number"]
-    listed = await restrictions_of(system.settings, number.lower())
-    assert listed is not None
-    assert [str(one.id) for one in listed.restrictions] == [restriction["id"]]
-    assert await restrictions_of(system.settings, "TC-1999-000001") is None
     id_, operator = UUID(restriction["id"]), system.operator.account
+    listed = await restrictions_of(system.settings, number.lower(), username=operator.username)
+    assert [str(one.id) for one in listed.restrictions] == [restriction["id"]]
+    for of, username, code in (
+        ("TC-1999-000001", operator.username, "not_found"),
+        (number, system.administrator.account.username, "forbidden"),
+        (number, "nobody-at-all", "forbidden"),
+    ):
+        with pytest.raises(Problem, match=code):
+            await restrictions_of(system.settings, of, username=username)
 
     async def end(restriction_id: UUID, username: str) -> None:
         await end_restriction(system.settings, number, restriction_id, reason="Partie.", username=username)
@@ -400,6 +405,11 @@ async def test_where_nobody_is_left_an_operator_ends_it_on_the_command_line(syst
         await end(id_, operator.username)
     assert ok(await system.administrator.get(f"/requests/{request_id}/restrictions"))["restrictions"] == []
     async with system.services.database.session() as session:
-        query = select(AuditEntry).where(AuditEntry.object_id == id_, AuditEntry.name == "restriction_ended")
-        (entry,) = await session.scalars(query)
-    assert (entry.account_id, entry.side, entry.role) == (operator.id, "command_line", "operator")
+        query = select(AuditEntry).where(AuditEntry.request_id == UUID(request_id), AuditEntry.side == "command_line")
+        shown, entry = await session.scalars(query.order_by(AuditEntry.id))
+    assert (shown.name, shown.kind, entry.name, entry.object_id) == (
+        *("get_restrictions", Act.LOOK),
+        *("restriction_ended", id_),
+    )
+    for one in (shown, entry):
+        assert (one.account_id, one.role) == (operator.id, "operator")

@@ -140,8 +140,9 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
     asks, clinic, now = row.requester_id, row.requester_clinic_id, datetime.now(UTC)
     attachment = await session.scalar(select(Attachment.id).where(Attachment.request_id == request_id).limit(1))
     own: dict[str, Any] = {"request_id": request_id}
-    shut = await restrictions.add(session, request_id, asks, None, reason="Fini.", set_by=asks, now=now)
-    await restrictions.end(session, shut, reason="Fini.", ended_by=asks, now=now)
+    earlier = now - LONG_AGO  # what was restricted since the approval is kept
+    shut = await restrictions.add(session, request_id, asks, None, reason="Fini.", set_by=asks, now=earlier)
+    await restrictions.end(session, shut, reason="Fini.", ended_by=asks, now=earlier)
     message, endpoint, came = new_id(), new_id(), new_id()
     as_it_came = f"{message_folder(came)}/{new_id()}"
     await system.services.store.put_new(as_it_came, b"of a patient")
