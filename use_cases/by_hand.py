@@ -32,7 +32,7 @@ from use_cases.audit_tree import origin
 from use_cases.destruction import over_time
 from use_cases.repair import repair
 from use_cases.restrictions import EndedRestriction, RequestRestrictions
-from use_cases.retention import ListView, read_retention
+from use_cases.retention import HoldOfClinic, ListView, read_retention
 from use_cases.sweep import sweep
 
 PATIENCE_SECONDS = 15.0
@@ -133,6 +133,18 @@ async def end_restriction(settings: Settings, number: str, restriction_id: UUID,
     why = EndedRestriction(reason=reason)
     async with open_database(settings) as database:
         await restrictions.end_at_the_machine(database, number, restriction_id, why, username)
+
+
+async def holds_of(settings: Settings, number: str, *, username: str) -> list[HoldOfClinic]:
+    """What keeps that request beyond its time, shown to an operator. Raises as `restrictions_of`."""
+    async with open_database(settings) as database:
+        return await retention.holds_at_the_machine(database, number, username)
+
+
+async def lift_hold(settings: Settings, number: str, hold_id: UUID, *, username: str) -> None:
+    """Lift a hold that nobody of its clinic can lift, by an operator. Raises as `restrictions_of`."""
+    async with open_database(settings) as database:
+        await retention.lift_at_the_machine(database, number, hold_id, username)
 
 
 async def second_destruction(settings: Settings, number: str, *, username: str) -> None:

@@ -24,6 +24,7 @@ from domain.same_patient import is_same_patient
 from records import account_events, audit, destruction, failures, forms, people, requests, restrictions, retention
 from records.account_events import Hand
 from records.account_letters import write_to, write_to_administrators
+from records.audit import By
 from records.canonical import canonical_json
 from records.database import Database
 from records.ids import new_id
@@ -74,6 +75,15 @@ class HoldView(View):
     whole_patient: bool
     reason: str | None = Field(description="Null for operators, and where it does not open.")
     set_by: PersonView | None
+    set_at: datetime
+
+
+class HoldOfClinic(View):
+    """A hold, as operators see it on the command line: without its reason."""
+
+    id: UUID
+    clinic: str | None
+    whole_patient: bool
     set_at: datetime
 
 
@@ -250,12 +260,59 @@ async def lift_hold(services: Starting, caller: Caller, hold_id: UUID) -> None:
             raise Problem("not_found")
         if hold.request_id in await all_shut_to(session, caller.viewer):
             raise Problem("not_found")
-        if hold.lifted_at is None:
-            now = datetime.now(UTC)
-            hold.lifted_by, hold.lifted_at = caller.id, now
-            audit.add(
-                session, Act.CHANGE, by(caller), now, name="hold_lifted", request_id=hold.request_id, object_id=hold.id
+        _lift(session, hold, by(caller), Role.CLINIC_ADMINISTRATOR)
+
+
+def _lift(session: AsyncSession, hold: RetentionHold, who: By, role: Role) -> None:
+    if hold.lifted_at is not None:
+        return
+    now = datetime.now(UTC)
+    hold.lifted_by, hold.lifted_at = who.account_id, now
+    about = {"request_id": hold.request_id, "object_id": hold.id}
+    audit.add(session, Act.CHANGE, who, now, name="hold_lifted", role=role, **about)
+
+
+# On the command line, where the request is shut to everybody who could lift it
+
+
+async def holds_at_the_machine(database: Database, number: str, username: str) -> list[HoldOfClinic]:
+    """What keeps the request of that number, for the operator of that username, to whom it is not shut; the audit says that they
+    were shown it. Raises Problem `not_found`, or `forbidden` for somebody else.
+    """
+    async with database.session() as session:
+        row, who = await _numbered(session, number, username)
+        audit.add(session, Act.LOOK, who, datetime.now(UTC), name="holds", role=Role.OPERATOR, request_id=row.id)
+        holds = await retention.holds_on(session, row.id)
+        names = await Names.load(session, [], [hold.clinic_id for hold in holds])
+        return [
+            HoldOfClinic(
+                id=hold.id, clinic=names.clinic(hold.clinic_id), whole_patient=hold.whole_patient, set_at=hold.set_at
             )
+            for hold in holds
+        ]
+
+
+async def lift_at_the_machine(database: Database, number: str, hold_id: UUID, username: str) -> None:
+    """The same as `lift_hold`, by that operator, for a clinic of whose administrators none sees the request.
+
+    Raises Problem `not_found`, or `forbidden` for somebody else, or where somebody of the clinic lifts it themselves.
+    """
+    async with database.session() as session:
+        row, who = await _numbered(session, number, username)
+        hold = await retention.lock_hold(session, hold_id)
+        if hold is None or hold.request_id != row.id:
+            raise Problem("not_found")
+        if await restrictions.is_open_to_one(session, row.id, hold.clinic_id, Role.CLINIC_ADMINISTRATOR):
+            raise Problem("forbidden")
+        _lift(session, hold, who, Role.OPERATOR)
+
+
+async def _numbered(session: AsyncSession, number: str, username: str) -> tuple[RequestRecord, By]:
+    row = await requests.find_request(session, number)
+    if row is None:
+        raise Problem("not_found")
+    operator = await operator_at_the_machine(session, row, username)
+    return row, By(operator.id, Side.COMMAND_LINE, clinic_id=operator.clinic_id)
 
 
 async def read_list(services: Starting, administrator: Administrator, list_id: UUID) -> WholeList:
@@ -318,16 +375,13 @@ async def second_at_the_machine(database: Database, number: str, username: str) 
     Raises Problem `not_found`, or `forbidden` for somebody else, also for who has approved the list.
     """
     async with database.session() as session:
-        row = await requests.find_request(session, number)
-        if row is None:
-            raise Problem("not_found")
-        operator = await operator_at_the_machine(session, row, username)
+        row, who = await _numbered(session, number, username)
         found = await retention.lock_approved_with(session, row.id)
         if found is None:
             raise Problem("not_found")
-        if found.approved_by == operator.id:
+        if found.approved_by == who.account_id:
             raise Problem("forbidden")
-        await _second(session, found, [row.id], Hand(operator.id, Side.COMMAND_LINE))
+        await _second(session, found, [row.id], Hand(who.account_id, Side.COMMAND_LINE))
 
 
 async def _second(session: AsyncSession, found: RetentionList, request_ids: Collection[UUID], hand: Hand) -> None:

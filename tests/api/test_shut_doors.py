@@ -23,6 +23,8 @@ from records.ids import new_id
 from records.models import (
     AccessFinding,
     AccessReview,
+    Account,
+    AuditEntry,
     FailedEffect,
     Notice,
     NoticeStatus,
@@ -42,8 +44,10 @@ from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import accepted, draft, ok, pooled, signed, submitted, written
 from tests.system import Clinician, System, add_person
 from use_cases.access_reviews import count_waiting
+from use_cases.by_hand import holds_of, lift_hold
 from use_cases.caller import Caller
 from use_cases.news import news
+from use_cases.problems import Problem
 from use_cases.retention import digest_of
 
 WHY = "Parenté avec la personne."
@@ -291,6 +295,61 @@ async def test_a_hold_is_lifted_by_nobody_to_whom_it_is_shut(house: House) -> No
         problem(await own.administrator2.http.delete(path), 404, "not_found")
     holds = ok(await own.administrator.get(f"/clinics/{own.clinics['near'].id}/retention"))["holds"]
     assert house.ids["hold"] in {one["id"] for one in holds}
+
+
+async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house: House) -> None:
+    """On the command line, by name, and only while none of the clinic's administrators can."""
+    own, number = house.system, house.numbers[house.marked]
+    new = {"reason": SENTENCE, "whole_patient": True}
+    hold = UUID(ok(await own.administrator.post(f"/requests/{house.marked}/holds", new), 201)["id"])
+    operator, somebody = own.operator.account.username, own.administrator.account.username
+
+    async def lift(hold_id: UUID, username: str, of: str = number) -> None:
+        await lift_hold(own.settings, of, hold_id, username=username)
+
+    for hold_id, username, of, code in (
+        (hold, operator, number, "forbidden"),  # its clinic lifts it itself
+        (hold, somebody, number, "forbidden"),
+        (hold, operator, "TC-1999-000001", "not_found"),
+        (hold, operator, house.numbers[house.later], "not_found"),
+        (uuid4(), operator, number, "not_found"),
+    ):
+        with pytest.raises(Problem, match=code):
+            await lift(hold_id, username, of)
+    async with AsyncExitStack() as shutting:
+        await shutting.enter_async_context(shut(house, house.marked, account_id=own.administrator2.id))
+        with pytest.raises(Problem, match="forbidden"):
+            await lift(hold, operator)  # the other one still sees it
+        await shutting.enter_async_context(_as_nobody(own, own.administrator))
+        shown = await holds_of(own.settings, number, username=operator)
+        assert hold in {one.id for one in shown}
+        for _ in range(2):
+            await lift(hold, operator)
+        shown = await holds_of(own.settings, number, username=operator)
+        assert hold not in {one.id for one in shown}
+    for username, of, code in ((somebody, number, "forbidden"), (operator, "TC-1999-000001", "not_found")):
+        with pytest.raises(Problem, match=code):
+            await holds_of(own.settings, of, username=username)
+    async with own.services.database.session() as session:
+        by_operator = AuditEntry.account_id == own.operator.account.id, AuditEntry.side == "command_line"
+        entries = list(await session.scalars(select(AuditEntry).where(*by_operator).order_by(AuditEntry.id)))
+    assert [one.name for one in entries] == ["holds", "hold_lifted", "holds"]
+    assert {(str(one.request_id), one.role) for one in entries} == {(house.marked, "operator")}
+
+
+@asynccontextmanager
+async def _as_nobody(own: System, who: Clinician) -> AsyncIterator[None]:
+    """While that person is locked."""
+
+    async def let_in(active: bool) -> None:
+        async with own.services.database.session() as session:
+            await session.execute(update(Account).where(Account.id == who.account.id).values(active=active))
+
+    await let_in(False)
+    try:
+        yield
+    finally:
+        await let_in(True)
 
 
 async def _a_list(house: House, *which: str) -> str:
