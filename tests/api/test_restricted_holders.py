@@ -12,7 +12,7 @@ from domain.audit import Act
 from domain.commands import Accept
 from domain.requests import Actor, Role
 from records import commands as ledger
-from records import requests, restrictions
+from records import requests, restrictions, shut_holders
 from records.models import AuditEntry, GivenCommand, Notice, RequestRecord
 from tests.api.answers import problem
 from tests.api.test_changes import follow
@@ -21,6 +21,7 @@ from tests.journeys import accepted, asked_about, assigned, ok, pooled, reported
 from tests.system import Clinician, System, add_person
 from tests.workflow.looks import said_by, signal
 from tests.workflow.test_signals import FORM
+from use_cases import giving
 from use_cases.by_hand import end_restriction, restrictions_of
 from use_cases.problems import Problem
 from use_cases.repair import repair
@@ -211,6 +212,69 @@ async def test_what_was_refused_is_tried_again_by_the_repair(system: System) -> 
     (again,) = await given_by_relais(system, request_id)
     assert (again.refusal, again.event) == (None, "reassigned")
     assert await written_of_relais(system, request_id) == [], "tried again, it is the same command"
+
+
+async def test_what_waits_for_the_engine_takes_nothing_away_once_the_restriction_has_ended(system: System) -> None:
+    """Whether it is needed is looked at again right before it is given; shut anew, it is given under the same id."""
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    given = await _written_while_the_engine_is_away(system, request_id)
+    path = f"/requests/{request_id}/restrictions"
+    (restriction,) = ok(await system.administrator.get(path))["restrictions"]
+    ok(await system.administrator.post(f"{path}/{restriction['id']}/end", {"reason": WHY}))
+    for _ in range(2):
+        await giving.give_again(system.services, given)
+    (after,) = await given_by_relais(system, request_id)
+    assert (after.command_id, after.refusal, after.event) == (given.command_id, "not_needed", None)
+    view = await system.provider.view(request_id)
+    assert (view["status"], view["holder"]["person"]["id"]) == ("accepted", system.provider.id)
+    assert await notices_of_refusals(system, request_id) == []
+
+    await restricted(system, request_id, account_id=system.provider.id)
+    await comes_back(system, request_id)
+    (again,) = await given_by_relais(system, request_id)
+    assert (again.command_id, again.event) == (given.command_id, "reassigned")
+
+
+async def test_what_waits_for_the_engine_is_taken_away_while_another_restriction_holds(system: System) -> None:
+    request_id = await accepted(system)
+    await shut(system, request_id, category=(system.clinics["near"].id, Role.PROVIDER))
+    await shut(system, request_id, system.provider)
+    given = await _written_while_the_engine_is_away(system, request_id)
+    path = f"/requests/{request_id}/restrictions"
+    newest = ok(await system.administrator.get(path))["restrictions"][0]
+    ok(await system.administrator.post(f"{path}/{newest['id']}/end", {"reason": WHY}))
+    await giving.give_again(system.services, given)
+    await comes_back(system, request_id)
+
+
+async def test_what_lies_in_the_engine_is_left_to_act(system: System) -> None:
+    """A Signal can't be called back: what it did is told as it was."""
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    given = await _written_while_the_engine_is_away(system, request_id)
+    async with system.services.database.session() as session:
+        await ledger.note_queued(session, UUID(request_id), given.command_id, datetime.now(UTC))
+    path = f"/requests/{request_id}/restrictions"
+    (restriction,) = ok(await system.administrator.get(path))["restrictions"]
+    ok(await system.administrator.post(f"{path}/{restriction['id']}/end", {"reason": WHY}))
+    await giving.give_again(system.services, given)
+    await comes_back(system, request_id)
+
+
+async def _written_while_the_engine_is_away(system: System, request_id: str) -> GivenCommand:
+    """What is to take the request away, written down and not given yet."""
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(request_id))
+        given = await shut_holders.take_away(session, row, datetime.now(UTC))
+    assert given is not None
+    return given
+
+
+async def notices_of_refusals(system: System, request_id: str) -> list[UUID]:
+    async with system.services.database.session() as session:
+        query = select(Notice.id).where(Notice.request_id == UUID(request_id), Notice.event == "command_refused")
+        return list(await session.scalars(query))
 
 
 async def test_what_is_taken_away_stands_in_the_audit_once(system: System) -> None:
