@@ -268,8 +268,13 @@ def _lift(session: AsyncSession, hold: RetentionHold, who: By, role: Role) -> No
         return
     now = datetime.now(UTC)
     hold.lifted_by, hold.lifted_at = who.account_id, now
-    about = {"request_id": hold.request_id, "object_id": hold.id}
-    audit.add(session, Act.CHANGE, who, now, name="hold_lifted", role=role, **about)
+    audit.add(
+        *(session, Act.CHANGE, who, now),
+        name="hold_lifted",
+        role=role,
+        request_id=hold.request_id,
+        object_id=hold.id,
+    )
 
 
 # On the command line, where the request is shut to everybody who could lift it

@@ -545,8 +545,10 @@ async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> No
     mine, theirs = [await connected(own, "requests:read", by=by) for by in (own.administrator2, own.administrator)]
     request_id = await submitted(own)
     ok(await own.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
-    body = {"account_id": own.administrator2.id, "reason": WHY}
-    ok(await own.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
+    near = own.clinics["near"]
+    both = await add_person(own, f"both_{uuid4().hex[:6]}", near, Role.CLINIC_ADMINISTRATOR, Role.PROVIDER)
+    for whom in ({"account_id": own.administrator2.id}, {"clinic_id": str(near.id), "role": "provider"}):
+        ok(await own.administrator.post(f"/requests/{request_id}/restrictions", {**whom, "reason": WHY}), 201)
     async with own.services.database.session() as session:
         begun = await changes.begin(session)
     async with own.services.database.session() as session:
@@ -567,6 +569,8 @@ async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> No
 
     assert request_id in await told(own.administrator)
     assert request_id not in await told(own.administrator2)
+    assert request_id not in await told(both), "who looks as an administrator alone, and is a provider, too"
+    problem(await both.get(path), 404, "not_found")
     assert request_id in await told(own.administrator, UUID(theirs.id))
     assert request_id not in await told(own.administrator2, UUID(mine.id)), "nor to a system by which they come in"
     problem(await mine.get(path), 404, "not_found")
