@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from domain.audit import Act
 from domain.commands import Accept
@@ -423,6 +424,41 @@ async def test_where_nobody_is_left_to_answer_others_are_told(system: System) ->
         await take_away_all(system.services)
     assert {system.dispatcher.id, system.administrator.id} <= {*await stuck_notices(system, request_id)}
     assert system.provider2.id not in await stuck_notices(system, request_id)
+
+
+# Much at once
+
+
+async def test_who_is_locked_holds_up_nobody_with_what_they_held(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is written down, one that fails is left to the repair, and whoever locks them waits for the engine a moment only."""
+    who = await newcomer(system, Role.PROVIDER)
+    held = [await held_by(system, who) for _ in range(3)]
+    for request_id in held:
+        await shut(system, request_id, category=(system.clinics["near"].id, Role.CLINIC_ADMINISTRATOR))
+    take_away, broken = shut_holders.take_away, held[0]
+
+    async def fails_once(session: Any, row: RequestRecord, now: datetime, **more: Any) -> Any:
+        if str(row.id) == broken:
+            raise OperationalError("the connection was lost", None, Exception())
+        return await take_away(session, row, now, **more)
+
+    monkeypatch.setattr("records.shut_holders.take_away", fails_once)
+    monkeypatch.setattr("use_cases.shut_holders.GIVES_FOR_SECONDS", 0.0)
+    ok(await system.administrator.http.post(f"/api/v1/accounts/{who.id}/lock"))
+    monkeypatch.undo()
+    assert await given_by_relais(system, broken) == []
+    for request_id in held[1:]:
+        (waits,) = await given_by_relais(system, request_id)
+        assert waits.settled_at is None
+        async with system.services.database.session() as session:
+            known = await ledger.load_command(session, UUID(request_id), waits.command_id)
+            assert known is not None
+            known.given_at -= timedelta(minutes=2)
+    await repair(system.services)
+    for request_id in held:
+        await comes_back(system, request_id)
 
 
 # Who may end it is left
