@@ -381,6 +381,25 @@ async def accounts_named(
     return (await session.scalars(select(Account).where(whom, Account.active).order_by(Account.id))).all()
 
 
+async def kept_by(
+    session: AsyncSession, row: RequestRecord, account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None
+) -> tuple[Sequence[Account], Sequence[WebhookEndpoint]]:
+    """The systems, and the webhooks, of which that account, or somebody of the category, is a keeper: what is shut to these is
+    shut to them. Who wrote the request shuts nothing.
+    """
+    whom: ColumnElement[bool] = Account.id == account_id
+    if category is not None:
+        clinic_id, role = category
+        whom = and_(Account.clinic_id == clinic_id, Account.roles.contains([role.value]))
+    kept = select(_GIVEN.c.kept_id).join(Account, Account.id == _GIVEN.c.given_by)
+    ids = (await session.scalars(kept.where(whom, Account.id != row.requester_id))).all()
+    if not ids:
+        return (), ()
+    systems = select(Account).where(Account.id.in_(ids), Account.active).order_by(Account.given_name, Account.id)
+    webhooks = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(ids)).order_by(WebhookEndpoint.id)
+    return (await session.scalars(systems)).all(), (await session.scalars(webhooks)).all()
+
+
 async def tell(
     session: AsyncSession, row: RequestRecord, account_ids: Collection[uuid.UUID], now: datetime, *, is_gone: bool
 ) -> None:

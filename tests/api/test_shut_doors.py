@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,9 +37,10 @@ from records.models import (
 )
 from records.visibility import Viewer
 from tests.api.answers import problem
+from tests.api.test_changes import follow
 from tests.api.test_codec import token_of
 from tests.api.test_restrictions import MARKED, PATIENT, SENTENCE, look, looked_at
-from tests.api.test_service_accounts import by_secret, connected
+from tests.api.test_service_accounts import Integration, by_secret, connected
 from tests.api.test_webhooks import made as made_webhook
 from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import accepted, draft, ok, pooled, signed, submitted, written
@@ -602,6 +604,65 @@ async def test_a_system_does_not_read_on_for_who_is_shut_out(house: House) -> No
         newest = ok(await own.administrator.post(secrets, {"older_ends_in_hours": 0}), 201)["secret"]
         again = Clinician(own.administrator.account, by_secret(own, newest))
         assert (await again.get(path)).status_code == 200, "once the secret that they know has ended"
+
+
+async def test_a_system_that_goes_blind_is_told_and_named(house: House) -> None:
+    """Its feed says `gone` and `seen` as that of people; administrators of the clinic that asked read which systems it is."""
+    own, path = house.system, f"/requests/{house.marked}/restrictions"
+    name = f"blind_{uuid4().hex[:6]}"
+    keeper = await add_person(own, name, own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    mine, theirs = [await connected(own, "requests:read", by=by) for by in (keeper, own.administrator)]
+    webhook = (await made_webhook(keeper))["webhook"]
+    colleague = await add_person(own, f"colleague_{uuid4().hex[:6]}", own.clinics["near"], Role.REQUESTER)
+    for_requester = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=own.requester.id))
+    for_colleague = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=colleague.id))
+    readers = {"mine": mine, "theirs": theirs, "for_requester": for_requester, "for_colleague": for_colleague}
+    places = {reader: (await follow(own, who, "/api/v1/changes"))[1] for reader, who in readers.items()}
+
+    async def told() -> dict[str, list[str]]:
+        found = {}
+        for reader, who in readers.items():
+            items, places[reader] = await follow(own, who, places[reader])
+            found[reader] = [one["kind"] for one in items if one["request_id"] == house.marked]
+        return found
+
+    body = {"account_id": keeper.id, "reason": WHY}
+    view = ok(await own.administrator.post(path, body), 201)
+    named = {(one["kind"], one["id"], one["name"]) for one in view["silenced"]}
+    host = urlsplit(webhook["url"]).hostname
+    shown = ok(await own.administrator.get(f"/service-accounts/{mine.id}"))
+    assert named == {("service_account", mine.id, shown["name"]), ("webhook", webhook["id"], host)}
+    (listed,) = ok(await own.administrator.get(path))["restrictions"]
+    assert listed["silenced"] == view["silenced"]
+    assert await told() == {"mine": ["gone"], "theirs": [], "for_requester": ["gone"], "for_colleague": []}
+    ok(await own.administrator.post(f"{path}/{view['id']}/end", {"reason": "Fini."}))
+    assert await told() == {"mine": ["seen"], "theirs": [], "for_requester": ["seen"], "for_colleague": []}
+
+
+async def test_a_system_that_two_are_shut_out_of_sees_when_the_last_ends(house: House) -> None:
+    own = house.system
+    keeper = await add_person(own, f"blind_{uuid4().hex[:6]}", own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    mine = await connected(own, "requests:read", by=keeper)
+    ok(await own.administrator2.post(f"/service-accounts/{mine.id}/secrets"), 201)
+    _, place = await follow(own, mine, "/api/v1/changes")
+    async with shut(house, house.marked, account_id=keeper.id):
+        async with shut(house, house.marked, account_id=own.administrator2.id):
+            pass
+        items, place = await follow(own, mine, place)
+        assert [one["kind"] for one in items if one["request_id"] == house.marked] == ["gone"]
+    items, _ = await follow(own, mine, place)
+    assert [one["kind"] for one in items if one["request_id"] == house.marked] == ["seen"]
+
+
+async def test_systems_of_other_clinics_are_not_named(house: House, system: System) -> None:
+    """Of what another clinic has connected the administrators of this one know nothing."""
+    own, far = house.system, house.system.clinics["far"]
+    keeper = await add_person(own, f"far_{uuid4().hex[:6]}", far, Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
+    await connected(own, "requests:read", by=keeper)
+    path = f"/requests/{house.marked}/restrictions"
+    view = ok(await own.administrator.post(path, {"account_id": keeper.id, "reason": WHY}), 201)
+    assert view["silenced"] == []
+    ok(await own.administrator.post(f"{path}/{view['id']}/end", {"reason": "Fini."}))
 
 
 async def test_a_system_does_not_read_on_for_who_is_shut_out_by_role(house: House) -> None:
