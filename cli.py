@@ -321,14 +321,18 @@ def refused(number: Annotated[str, typer.Argument(help="Number of the request, e
 @app.command("restrictions")
 def show_restrictions(
     number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+    by: Annotated[str, typer.Option(help="User name of the operator who asks; stands in the audit.")],
 ) -> None:
     """List to whom a request is shut at the wish of the person whom it is about; without the reasons."""
     from settings import get_settings
     from use_cases.by_hand import restrictions_of
+    from use_cases.problems import Problem
 
-    found = asyncio.run(restrictions_of(get_settings(), number))
-    if found is None:
-        raise StartError(f"There is no request {number}.")
+    try:
+        found = asyncio.run(restrictions_of(get_settings(), number, username=by))
+    except Problem as problem:
+        said = {"not_found": f"There is no request {number}.", "forbidden": f"{by} is no operator who may see it."}
+        raise StartError(said.get(problem.code, problem.code)) from None
     for one in found.restrictions:
         whom = one.person.name if one.person else f"{one.role} of {one.clinic}"
         typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {whom}")
@@ -405,6 +409,72 @@ def show_retention(
         )
         for found in one.lists:
             typer.echo(f"  {found.id}  {found.made_at:%Y-%m-%d}  {found.state:8}  requests: {found.requests}")
+
+
+@app.command("holds")
+def show_holds(
+    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+    by: Annotated[str, typer.Option(help="User name of the operator who asks; stands in the audit.")],
+) -> None:
+    """List which clinics keep a request beyond its time; without the reasons."""
+    from settings import get_settings
+    from use_cases.by_hand import holds_of
+    from use_cases.problems import Problem
+
+    try:
+        found = asyncio.run(holds_of(get_settings(), number, username=by))
+    except Problem as problem:
+        said = {"not_found": f"There is no request {number}.", "forbidden": f"{by} is no operator who may see it."}
+        raise StartError(said.get(problem.code, problem.code)) from None
+    for one in found:
+        of_whom = "the whole patient" if one.whole_patient else "this request"
+        typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {of_whom}, by {one.clinic}")
+    typer.echo(f"Holds: {len(found)}.")
+
+
+@app.command("lift-hold")
+def lift_hold(
+    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+    hold: Annotated[UUID, typer.Argument(help="As `relais holds` lists it.")],
+    by: Annotated[str, typer.Option(help="User name of the operator who lifts it; stands in the audit.")],
+) -> None:
+    """Lift a hold of a clinic to all of whose administrators the request is shut, after asking that clinic."""
+    from settings import get_settings
+    from use_cases.by_hand import lift_hold as lift
+    from use_cases.problems import Problem
+
+    try:
+        asyncio.run(lift(get_settings(), number, hold, username=by))
+    except Problem as problem:
+        said = {
+            "not_found": "There is no such hold.",
+            "forbidden": f"{by} is no operator who may lift it, or an administrator of the clinic still can.",
+        }
+        raise StartError(said.get(problem.code, problem.code)) from None
+    typer.echo("The hold is lifted.")
+
+
+@app.command("second-approval")
+def second_approval(
+    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+    by: Annotated[
+        str, typer.Option(help="User name of the operator who approves it as well; stands in the certificate.")
+    ],
+) -> None:
+    """Approve as well that a restricted request of an approved list is destroyed, where its clinic has nobody else who can."""
+    from settings import get_settings
+    from use_cases.by_hand import second_destruction
+    from use_cases.problems import Problem
+
+    try:
+        asyncio.run(second_destruction(get_settings(), number, username=by))
+    except Problem as problem:
+        said = {
+            "not_found": f"{number} stands on no list that is approved.",
+            "forbidden": f"{by} is no operator who may approve it as well.",
+        }
+        raise StartError(said.get(problem.code, problem.code)) from None
+    typer.echo("It was approved by a second person.")
 
 
 @app.command("new-key")

@@ -145,6 +145,17 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("An administrator of {clinic} has approved that requests that were kept long enough are destroyed for good."),
         _("In three days it begins. Until then you can take the approval back: under People, Keeping and destroying."),
     ),
+    LetterKind.RETENTION_SECOND: AccountText(
+        _("a destruction needs your approval as well"),
+        _(
+            "An administrator of {clinic} has approved that requests that were kept long enough are destroyed for good. "
+            "Some of them are restricted, and are destroyed only if somebody else approves it, too."
+        ),
+        _(
+            "Look at the list within three days: approve it as well, or take the approval back: under People, Keeping and "
+            "destroying."
+        ),
+    ),
     LetterKind.RETENTION_SHORTENED: AccountText(
         _("requests are kept for less long"),
         _("An administrator of {clinic} has set that its requests are kept for less long than before."),

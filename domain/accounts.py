@@ -68,6 +68,7 @@ class AccountEventKind(StrEnum):
     CLINIC_ADDED = "clinic_added"
     CLINIC_CHANGED = "clinic_changed"
     RETENTION_APPROVED = "retention_approved"  # a list of requests whose time is over
+    RETENTION_SECONDED = "retention_seconded"  # by a second person, for what is restricted on it
     RETENTION_TAKEN_BACK = "retention_taken_back"
     ACCESSES_SIGNED_OFF = "accesses_signed_off"  # those of one month
     SERVICE_ACCOUNT_ADDED = "service_account_added"
@@ -114,8 +115,9 @@ class LetterKind(StrEnum):
     SUBSCRIPTION_EVENT_LOST = "subscription_event_lost"
     PARTNER_DISABLED = "partner_disabled"  # by Relais itself
     PROVISIONED = "provisioned"  # an account made by the directory of the organization
-    RETENTION_LISTED = "retention_listed"  # to administrators, as the next two
+    RETENTION_LISTED = "retention_listed"  # to administrators, as the next three
     RETENTION_APPROVED = "retention_approved"
+    RETENTION_SECOND = "retention_second"  # the same, to who is asked to approve as well
     RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
     OPENED_IN_EMERGENCY = "opened_in_emergency"  # to administrators: which request, and by whom
     OPENED_UNWATCHED = "opened_unwatched"  # the same to operators, where a clinic has nobody else who is told

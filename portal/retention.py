@@ -184,10 +184,15 @@ async def _hold(
 
 async def _list(visit: Visit, page: str, list_id: UUID, error: Problem | Refusal | None = None) -> Response:
     wrong = fields_of(error, visit.language)
+    found = await retention.read_list(visit.services, Administrator.of(visit.caller), list_id)
+    waits = [one for one in found.entries if one.needs_second]
+    is_approver = found.approved_by is not None and found.approved_by.id == visit.caller.id
     return visit.page(
         page,
         because=error,
-        found=await retention.read_list(visit.services, Administrator.of(visit.caller), list_id),
+        found=found,
+        restricted=len(waits),
+        may_second=found.state is ListState.APPROVED and bool(waits) and not is_approver,
         states=STATES,
         outcomes=OUTCOMES,
         because_words=KEPT_BECAUSE,

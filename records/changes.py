@@ -207,7 +207,7 @@ async def _end(session: AsyncSession, place: _Place) -> tuple[_Place, bool]:
 
 async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Place, limit: int) -> Sequence[Row[Any]]:
     """The rows up to there that are for the viewer, each with the request's number and how much of it they see now."""
-    is_own = RequestChange.account_id == viewer.account_id
+    is_own = _is_own(viewer)
     has_left: ColumnElement[bool] = false()  # or it was destroyed, and no row says any more whom it concerned
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
         is_shut = RequestChange.request_id.in_(shut_to(viewer))
@@ -222,6 +222,15 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
         .limit(limit)
     )
     return cast(Sequence[Row[Any]], (await session.execute(query)).all())
+
+
+def _is_own(viewer: Viewer) -> ColumnElement[bool]:
+    """Whether a row is for the viewer alone: theirs; or of the system by which somebody looks, of what they see without it."""
+    is_own: ColumnElement[bool] = RequestChange.account_id == viewer.account_id
+    if viewer.system_id in (None, viewer.account_id):
+        return is_own
+    by_themselves = access_of(replace(viewer, system_id=None)).is_not(None)
+    return or_(is_own, and_(RequestChange.account_id == viewer.system_id, by_themselves))
 
 
 def _have_left(rows: Sequence[Row[Any]]) -> list[uuid.UUID]:

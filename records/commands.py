@@ -56,6 +56,9 @@ _SETTLED_IF_OPEN = Straight(_IT.where(_COMMANDS.c.settled_at.is_(None)))
 TAKEN_AWAY = "taken-away:"
 """With what the ids of the commands begin by which Relais takes requests from whom they are shut to; nobody else gave them."""
 
+NOT_NEEDED = "not_needed"
+"""The refusal of such a command that waited for the engine until nothing was to be taken away any more."""
+
 SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
 

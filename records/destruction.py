@@ -7,6 +7,7 @@ removes them next.
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from domain.requests import Role
 from domain.retention import RetentionPolicy
 from records import access_reviews, data_keys, partners, restrictions, uploads
 from records.models import (
+    Account,
     Attachment,
     Base,
     DestroyedRequest,
@@ -178,7 +180,10 @@ async def _shut_out_of(session: AsyncSession, row: RequestRecord) -> Json:
 
 
 async def were_shut_to(session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Of these requests, those that are destroyed and were shut to who looks, until they were."""
+    """Of these requests, those that are destroyed and were shut to who looks, until they were.
+
+    As while they were there, whatever else the account is counts as well: who looks in fewer roles than they have learns no more.
+    """
     if not request_ids:
         return set()
     query = select(DestroyedRequest).where(
@@ -186,8 +191,11 @@ async def were_shut_to(session: AsyncSession, viewer: Viewer, request_ids: Colle
         DestroyedRequest.destroyed.has_key("shut_to"),
     )
     restricted = (await session.scalars(query)).all()
-    viewers = [viewer]
-    if restricted and viewer.system_id is not None:
+    if not restricted:
+        return set()
+    account = await session.get(Account, viewer.account_id)
+    viewers = [replace(viewer, roles=viewer.roles | set(map(Role, account.roles if account else ())))]
+    if viewer.system_id is not None:
         viewers += [
             Viewer(one.id, one.clinic_id, frozenset(map(Role, one.roles)))
             for one in await restrictions.keepers_of(session, viewer.system_id)

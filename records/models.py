@@ -1982,7 +1982,10 @@ class RetentionList(Base):
 
 
 class RetentionEntry(Base):
-    """A request on a list: until when it was to be kept, and what became of it. Once `settled_at`, nothing is left to be done."""
+    """A request on a list: until when it was to be kept, and what became of it. Once `settled_at`, nothing is left to be done.
+
+    `seconded_by`: who else approved that it is destroyed, without which nothing is that is restricted within its clinic.
+    """
 
     __tablename__ = "retention_entries"
 
@@ -1995,6 +1998,8 @@ class RetentionEntry(Base):
     outcome: Mapped[EntryOutcome | None]
     kept_because: Mapped[KeptBecause | None]
     settled_at: Mapped[datetime | None]
+    seconded_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    seconded_at: Mapped[datetime | None]
 
 
 class DestroyedRequest(Base):

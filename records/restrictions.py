@@ -268,6 +268,26 @@ async def shut_to_listeners(
     return shut | {(request_id, kept_id) for request_id, kept_id in kept}
 
 
+async def shut_within(
+    session: AsyncSession, request_ids: Collection[uuid.UUID], clinic_id: uuid.UUID, since: datetime
+) -> set[uuid.UUID]:
+    """Of these requests, those that a restriction which holds, or held at some time since then, shuts to somebody of the clinic.
+
+    Whoever of the clinic is named counts, and each of its roles, whether that is an administrator now or not: roles are given
+    and taken by those against whom this is asked.
+    """
+    ended_before = exists().where(
+        RestrictionEnd.restriction_id == RequestRestriction.id, RestrictionEnd.ended_at < since
+    )
+    is_of_clinic = exists().where(Account.id == RequestRestriction.account_id, Account.clinic_id == clinic_id)
+    query = select(RequestRestriction.request_id).where(
+        RequestRestriction.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))),
+        or_(RequestRestriction.clinic_id == clinic_id, is_of_clinic),
+        ~ended_before,
+    )
+    return set(await session.scalars(query)) if request_ids else set()
+
+
 async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:
     """The requests that somebody has shut to others, by restrictions that hold."""
     query = select(RequestRestriction.request_id).where(RequestRestriction.set_by == account_id, _holds())
@@ -359,6 +379,25 @@ async def accounts_named(
             has_role = or_(has_role, Account.kind == AccountKind.SERVICE)
         whom = and_(Account.clinic_id == clinic_id, has_role)
     return (await session.scalars(select(Account).where(whom, Account.active).order_by(Account.id))).all()
+
+
+async def kept_by(
+    session: AsyncSession, row: RequestRecord, account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None
+) -> tuple[Sequence[Account], Sequence[WebhookEndpoint]]:
+    """The systems, and the webhooks, of which that account, or somebody of the category, is a keeper: what is shut to these is
+    shut to them. Who wrote the request shuts nothing.
+    """
+    whom: ColumnElement[bool] = Account.id == account_id
+    if category is not None:
+        clinic_id, role = category
+        whom = and_(Account.clinic_id == clinic_id, Account.roles.contains([role.value]))
+    kept = select(_GIVEN.c.kept_id).join(Account, Account.id == _GIVEN.c.given_by)
+    ids = (await session.scalars(kept.where(whom, Account.id != row.requester_id))).all()
+    if not ids:
+        return (), ()
+    systems = select(Account).where(Account.id.in_(ids), Account.active).order_by(Account.given_name, Account.id)
+    webhooks = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(ids)).order_by(WebhookEndpoint.id)
+    return (await session.scalars(systems)).all(), (await session.scalars(webhooks)).all()
 
 
 async def tell(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, Uuid, all_, delete, exists, func, literal, select
+from sqlalchemy import ARRAY, Uuid, all_, any_, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -210,6 +210,41 @@ async def keep_only(session: AsyncSession, list_id: uuid.UUID, request_ids: Coll
     gone = delete(RetentionEntry).where(RetentionEntry.list_id == list_id)
     gone = gone.where(RetentionEntry.request_id != all_(literal(list(request_ids), ARRAY(Uuid()))))
     await session.execute(gone.execution_options(synchronize_session=False))
+
+
+async def second(
+    session: AsyncSession,
+    list_id: uuid.UUID,
+    request_ids: Collection[uuid.UUID],
+    account_id: uuid.UUID,
+    now: datetime,
+) -> bool:
+    """Note on the list, which is locked and approved, who else approved that these requests are destroyed; whether that is new of
+    any of them, as far as nothing has become of them yet.
+    """
+    these = RetentionEntry.request_id == any_(literal(list(request_ids), ARRAY(Uuid())))
+    is_open = RetentionEntry.outcome.is_(None), RetentionEntry.seconded_by.is_(None)
+    noted = update(RetentionEntry).where(RetentionEntry.list_id == list_id, these, *is_open)
+    noted = noted.values(seconded_by=account_id, seconded_at=now).execution_options(synchronize_session=False)
+    return bool((await session.scalars(noted.returning(RetentionEntry.request_id))).all())
+
+
+async def second_no_more(session: AsyncSession, list_id: uuid.UUID) -> None:
+    """Forget who else approved the list, which is locked and waits again."""
+    forgotten = update(RetentionEntry).where(RetentionEntry.list_id == list_id)
+    forgotten = forgotten.values(seconded_by=None, seconded_at=None)
+    await session.execute(forgotten.execution_options(synchronize_session=False))
+
+
+async def lock_approved_with(session: AsyncSession, request_id: uuid.UUID) -> RetentionList | None:
+    """The approved list, locked, on which that request stands, if nothing has become of it yet."""
+    query = (
+        select(RetentionList)
+        .join(RetentionEntry, RetentionEntry.list_id == RetentionList.id)
+        .where(RetentionList.state == ListState.APPROVED)
+        .where(RetentionEntry.request_id == request_id, RetentionEntry.outcome.is_(None))
+    )
+    return await session.scalar(query.with_for_update(of=RetentionList).limit(1))
 
 
 async def counts_of(

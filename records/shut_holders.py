@@ -16,7 +16,7 @@ from domain import lifecycle
 from domain.audit import Act
 from domain.commands import Reassign
 from domain.refusals import Refusal
-from domain.requests import SYSTEM, HolderKind, Role, Status
+from domain.requests import SYSTEM, Holder, HolderKind, Role, Status
 from records import audit, commands, restrictions
 from records.audit import By
 from records.models import Account, GivenCommand, RequestRecord, Side
@@ -73,6 +73,18 @@ async def take_away(
     return await commands.find_given(session, row.id, command_id)
 
 
+async def is_still_needed(session: AsyncSession, row: RequestRecord) -> bool:
+    """Whether the request, whose row is locked, is still to be taken away as it was written down: a restriction of it holds, and
+    its holder must not see it, or can't work on it any more.
+    """
+    if await _restricted_by(session, row) is None:
+        return False
+    holder = process_of(row).holder
+    return (
+        await restrictions.is_shut_to_holder(session, row.id, holder) or await _has_let_go(session, holder) is not None
+    )
+
+
 async def is_stuck(session: AsyncSession, row: RequestRecord) -> bool:
     """Whether the request waits for nobody who sees it: its holder, all who dispatch it, or all who answer about its report."""
     if row.status is Status.AWAITING_DISPATCH:
@@ -118,10 +130,16 @@ async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: 
     holder = process_of(row).holder
     if await restrictions.is_shut_to_holder(session, row.id, holder):
         return True
-    account = await session.get(Account, holder.id) if holder.kind is HolderKind.PROVIDER and holder.id else None
-    if account is None or (account.active and Role.PROVIDER in account.roles):
+    account = await _has_let_go(session, holder)
+    if account is None:
         return False
     at_clinic = (session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)
     if let_go_by is None:
         return await restrictions.is_shut_to_one(*at_clinic)
     return await is_shut_to(session, let_go_by, row) or await restrictions.is_shut_to_all(*at_clinic)
+
+
+async def _has_let_go(session: AsyncSession, holder: Holder) -> Account | None:
+    """The provider who holds it, if they can't work on it any more."""
+    account = await session.get(Account, holder.id) if holder.kind is HolderKind.PROVIDER and holder.id else None
+    return None if account is None or (account.active and Role.PROVIDER in account.roles) else account

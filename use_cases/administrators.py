@@ -31,6 +31,15 @@ async def shut_to_each(session: AsyncSession, clinic_id: UUID) -> dict[UUID, set
     return await restrictions.shut_to_each(session, [one.id for one in found])
 
 
+async def who_sees(
+    session: AsyncSession, clinic_id: UUID, request_ids: Collection[UUID]
+) -> list[tuple[Account, set[UUID]]]:
+    """The active administrators of the clinic to whom any of these requests is not shut, each with those."""
+    found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
+    shut = await restrictions.shut_to_each(session, [one.id for one in found])
+    return [(one, seen) for one in found if (seen := set(request_ids) - shut[one.id])]
+
+
 @dataclass(frozen=True)
 class Administrator:
     """Somebody who administers the accounts of one clinic; those of all clinics where `clinic_id` is None.

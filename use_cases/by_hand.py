@@ -24,7 +24,7 @@ from records.schema import check_schema
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
-from use_cases import restrictions
+from use_cases import restrictions, retention
 from use_cases.administrators import Administrator
 from use_cases.audit_check import Known, Verdict, check
 from use_cases.audit_tree import FOLDER as CHECKPOINTS
@@ -32,7 +32,7 @@ from use_cases.audit_tree import origin
 from use_cases.destruction import over_time
 from use_cases.repair import repair
 from use_cases.restrictions import EndedRestriction, RequestRestrictions
-from use_cases.retention import ListView, read_retention
+from use_cases.retention import HoldOfClinic, ListView, read_retention
 from use_cases.sweep import sweep
 
 PATIENCE_SECONDS = 15.0
@@ -122,10 +122,10 @@ async def refused_commands(settings: Settings, number: str) -> list[RefusedComma
         return await list_refusals(session, request.id) if request else None
 
 
-async def restrictions_of(settings: Settings, number: str) -> RequestRestrictions | None:
-    """To whom that request is shut; None when there is no such request. Raises as `refused_commands`."""
+async def restrictions_of(settings: Settings, number: str, *, username: str) -> RequestRestrictions:
+    """To whom that request is shut, shown to an operator. Raises Problem, and as `refused_commands`."""
     async with open_database(settings) as database:
-        return await restrictions.list_at_the_machine(database, number)
+        return await restrictions.list_at_the_machine(database, number, username)
 
 
 async def end_restriction(settings: Settings, number: str, restriction_id: UUID, *, reason: str, username: str) -> None:
@@ -133,6 +133,24 @@ async def end_restriction(settings: Settings, number: str, restriction_id: UUID,
     why = EndedRestriction(reason=reason)
     async with open_database(settings) as database:
         await restrictions.end_at_the_machine(database, number, restriction_id, why, username)
+
+
+async def holds_of(settings: Settings, number: str, *, username: str) -> list[HoldOfClinic]:
+    """What keeps that request beyond its time, shown to an operator. Raises as `restrictions_of`."""
+    async with open_database(settings) as database:
+        return await retention.holds_at_the_machine(database, number, username)
+
+
+async def lift_hold(settings: Settings, number: str, hold_id: UUID, *, username: str) -> None:
+    """Lift a hold that nobody of its clinic can lift, by an operator. Raises as `restrictions_of`."""
+    async with open_database(settings) as database:
+        await retention.lift_at_the_machine(database, number, hold_id, username)
+
+
+async def second_destruction(settings: Settings, number: str, *, username: str) -> None:
+    """Approve as well that a request of an approved list is destroyed, by an operator. Raises as `restrictions_of`."""
+    async with open_database(settings) as database:
+        await retention.second_at_the_machine(database, number, username)
 
 
 @asynccontextmanager

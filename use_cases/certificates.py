@@ -36,7 +36,7 @@ from translations.dates import moment
 from translations.words import KEPT_BECAUSE
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
-from use_cases.names import PersonView, person_view
+from use_cases.names import Names, PersonView, person_view
 from use_cases.problems import Problem
 from use_cases.retention import list_to_see
 from use_cases.sealed_papers import sealed
@@ -60,6 +60,8 @@ class CertifiedDestruction(View):
     last_entry_at: datetime
     kept_until: date = Field(description="As it was found out in the moment in which it was destroyed.")
     destroyed_at: datetime
+    seconded_by: PersonView | None = Field(None, description="Who else approved it, where anybody did.")
+    seconded_at: datetime | None = None
     things: list[DestroyedThing]
     rows: dict[str, int] = Field(description="How many rows went, by table.")
 
@@ -165,6 +167,7 @@ async def _certificate(session: AsyncSession, found: RetentionList) -> Certifica
     if approver is None or found.approved_at is None:
         raise LookupError("an approved list names who approved it")
     theirs = await session.get_one(Clinic, approver.clinic_id)
+    names = await Names.load(session, [entry.seconded_by for entry in entries], [])
     destroyed = [(one, tombstones[one.request_id]) for one in _with(entries, EntryOutcome.DESTROYED)]
     policies = [RetentionPolicy.model_validate(tombstone.destroyed["policy"]) for _, tombstone in destroyed]
     return Certificate(
@@ -175,7 +178,7 @@ async def _certificate(session: AsyncSession, found: RetentionList) -> Certifica
         approved_by=person_view(approver, theirs),
         approved_at=found.approved_at,
         completed_at=datetime.now(UTC),
-        destroyed=[_destroyed(entry, tombstone) for entry, tombstone in destroyed],
+        destroyed=[_destroyed(entry, tombstone, names.person(entry.seconded_by)) for entry, tombstone in destroyed],
         kept=[
             CertifiedAsKept(request_id=one.request_id, number=one.number, because=one.kept_because)
             for one in _with(entries, EntryOutcome.KEPT)
@@ -188,7 +191,9 @@ def _with(entries: Sequence[RetentionEntry], outcome: EntryOutcome) -> list[Rete
     return [entry for entry in entries if entry.outcome is outcome]
 
 
-def _destroyed(entry: RetentionEntry, tombstone: DestroyedRequest) -> CertifiedDestruction:
+def _destroyed(
+    entry: RetentionEntry, tombstone: DestroyedRequest, seconded_by: PersonView | None
+) -> CertifiedDestruction:
     return CertifiedDestruction(
         request_id=entry.request_id,
         number=entry.number,
@@ -196,6 +201,8 @@ def _destroyed(entry: RetentionEntry, tombstone: DestroyedRequest) -> CertifiedD
         last_entry_at=entry.last_entry_at,
         kept_until=date.fromisoformat(tombstone.destroyed["kept_until"]),
         destroyed_at=tombstone.destroyed_at,
+        seconded_by=seconded_by,
+        seconded_at=entry.seconded_at,
         things=[DestroyedThing.model_validate(thing) for thing in tombstone.destroyed["things"]],
         rows=tombstone.destroyed["rows"],
     )
@@ -244,9 +251,12 @@ def _sections(certificate: Certificate, language: Language) -> Iterator[Section]
     _ = gettext_for(language)
     line = _("{number} · destroyed on {moment} · forms, reports and files: {count}")
     destroyed = (
-        line.format(number=one.number, moment=moment(one.destroyed_at, language), count=len(one.things))
+        Said(
+            head=line.format(number=one.number, moment=moment(one.destroyed_at, language), count=len(one.things)),
+            text=_("Also approved by {name}").format(name=one.seconded_by.name) if one.seconded_by else "",
+        )
         for one in certificate.destroyed
     )
-    yield Section(title=_("Destroyed requests"), said=tuple(Said(head=head) for head in destroyed))
+    yield Section(title=_("Destroyed requests"), said=tuple(destroyed))
     kept = (Said(head=one.number, text=_(KEPT_BECAUSE[one.because])) for one in certificate.kept)
     yield Section(title=_("Kept requests"), said=tuple(kept))

@@ -24,7 +24,7 @@ from domain.retention import (
 )
 from engine.forgetting import forget
 from records import audit, data_keys, destruction, people, requests, retention
-from records.account_letters import write_to_administrators
+from records.account_letters import write_to
 from records.audit import By
 from records.database import Database, moment_of_database
 from records.errors import NotFoundError, StoreError
@@ -33,9 +33,10 @@ from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from use_cases.account_letters import send
+from use_cases.administrators import who_sees
 from use_cases.each import all_of_them
 from use_cases.parts import PartsWithEngine
-from use_cases.retention import HeldPatients, begin_destruction, destroyed_from, why_kept
+from use_cases.retention import HeldPatients, begin_destruction, destroyed_from, needs_second, why_kept
 from workflows.contract import workflow_id
 
 PAGE = 200
@@ -77,11 +78,21 @@ async def _write_list(services: PartsWithEngine, clinic_id: UUID, now: datetime)
         told = await retention.listed_since(session, clinic_id, now - _A_DAY)
         written = await retention.write_list(session, clinic, found, now) if clinic else None
         if written is not None and not told:
-            letters = await write_to_administrators(session, LetterKind.RETENTION_LISTED, clinic_id, now)
+            entries = await retention.entries_of(session, written.id)
+            letters = await _tell_who_sees(session, clinic_id, {entry.request_id for entry in entries}, now)
     await send(services, letters)
     if written is not None:
         log.info("requests of a clinic are over their time", count=len(found))
     return len(found) if written else 0
+
+
+async def _tell_who_sees(session: AsyncSession, clinic_id: UUID, request_ids: set[UUID], now: datetime) -> list[UUID]:
+    """The letters to the administrators who see anything of the list. What none of them sees nobody approves: the log says so."""
+    told = await who_sees(session, clinic_id, request_ids)
+    unseen = request_ids.difference(*(seen for _, seen in told))
+    if unseen:
+        log.warning("what is over its time is shut to every administrator", count=len(unseen))
+    return [await write_to(session, LetterKind.RETENTION_LISTED, one, now) for one, _ in told]
 
 
 async def over_time(database: Database, clinic_id: UUID, now: datetime) -> list[RetentionEntry]:
@@ -219,6 +230,8 @@ async def _destroy_if_it_may(
         return KeptBecause.UNREADABLE
     if isinstance(standing, KeptBecause):
         return standing
+    if await needs_second(session, approved, [entry]):
+        return KeptBecause.RESTRICTED
     clinic = await people.load_clinic(session, approved.clinic_id)
     applied = retention.policy_of(clinic) if clinic else RetentionPolicy()
     await destruction.destroy(session, row, entry.list_id, now, kept_until=standing, policy=applied)

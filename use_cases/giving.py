@@ -6,12 +6,13 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import lifecycle
 from domain.commands import PublicCommand
 from domain.refusals import Refusal
 from domain.requests import Request, Source
-from records import commands, notices, refusals, requests
+from records import commands, notices, refusals, requests, shut_holders
 from records.errors import NotFoundError
 from records.models import GivenCommand, RequestRecord
 from use_cases import gate
@@ -71,7 +72,7 @@ async def give_again(services: Starting, given: GivenCommand) -> None:
             return
         await requests.lock_request(session, row.id)
         known = await commands.load_command(session, given.request_id, given.command_id)
-        if known is None or known.settled_at is not None:
+        if known is None or known.settled_at is not None or await _is_over(session, row, known):
             return
         known.given_at = datetime.now(UTC)
     request, command = requests.process_of(row), commands.command_in(known)
@@ -93,6 +94,20 @@ async def give_again(services: Starting, given: GivenCommand) -> None:
         log.warning("an overdue command was refused", command=command.type, request_id=str(request.id), code=code)
         for notice_id in await _note_refusal(services, request.id, command, code, tell=True):
             await send_by_itself(services, notice_id)
+
+
+async def _is_over(session: AsyncSession, row: RequestRecord, known: GivenCommand) -> bool:
+    """Whether it takes the request, whose row is locked, away from somebody who may see it by now: then that is its end.
+
+    What lies in the engine by then acts all the same.
+    """
+    if known.queued_at is not None or not known.command_id.startswith(commands.TAKEN_AWAY):
+        return False
+    if await shut_holders.is_still_needed(session, row):
+        return False
+    code, now = commands.NOT_NEEDED, datetime.now(UTC)
+    await commands.settle_refused(session, row.id, known.command_id, code=code, now=now)
+    return True
 
 
 async def _give(

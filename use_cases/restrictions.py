@@ -5,6 +5,7 @@ Administrators of the clinic that asked set them and end them. On which paths th
 
 from datetime import UTC, datetime
 from typing import Literal, Self, get_args
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -17,7 +18,7 @@ from domain.requests import Role, Status
 from records import audit, destruction, people, requests, restrictions, shut_holders, visibility
 from records.audit import By
 from records.database import Database
-from records.models import Account, AccountKind, RequestRecord, RequestRestriction, Side
+from records.models import Account, AccountKind, RequestRecord, RequestRestriction, Side, WebhookEndpoint
 from records.visibility import Viewer
 from translations.problems import FIELD_PROBLEMS
 from use_cases import known_people, policy
@@ -56,6 +57,14 @@ class EndedRestriction(Frozen):
     reason: Said = Field(examples=["La personne ne le souhaite plus."])
 
 
+class SilencedView(View):
+    """A system of a clinic, or one of its webhooks."""
+
+    kind: Literal["service_account", "webhook"]
+    id: UUID
+    name: str = Field(description="Of a webhook: the host of its address.")
+
+
 class RestrictionView(View):
     """A restriction that holds. Either `person` is named, or `role` at `clinic`."""
 
@@ -68,6 +77,10 @@ class RestrictionView(View):
     reason: str | None = Field(description="Null where it does not open.")
     set_by: PersonView | None
     set_at: datetime
+    silenced: list[SilencedView] = Field(
+        description="Systems and webhooks of the clinic that asked to which it is shut as well, as somebody who is shut out can "
+        "come in by them: until somebody else has given out a new secret or key, or said the address anew."
+    )
 
 
 class RequestRestrictions(View):
@@ -174,7 +187,7 @@ async def restrict(services: Services, caller: Caller, request_id: UUID, new: Ne
             _note(session, by(caller), Role.CLINIC_ADMINISTRATOR, found, "restriction_set", now)
             await requests.announce(session, row)
         given = await shut_holders.take_away(session, row, now)
-        view = await _view(session, found)
+        view = await _view(session, row, found)
     if given is not None:
         await give(services, given)
     return view
@@ -213,11 +226,19 @@ async def _end(
 # On the command line, where nobody of the clinic that asked is left who could
 
 
-async def list_at_the_machine(database: Database, number: str) -> RequestRestrictions | None:
-    """The restrictions of the request that people know under that number; None where there is none."""
+async def list_at_the_machine(database: Database, number: str, username: str) -> RequestRestrictions:
+    """The restrictions of the request that people know under that number, for the operator of that username, to whom it is not
+    shut; the audit says that they were shown. Raises Problem `not_found`, or `forbidden` for somebody else.
+    """
     async with database.session() as session:
         row = await requests.find_request(session, number)
-        return await _all_of(session, row) if row is not None else None
+        if row is None:
+            raise Problem("not_found")
+        account = await operator_at_the_machine(session, row, username)
+        who = By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id)
+        now, name = datetime.now(UTC), "get_restrictions"
+        audit.add(session, Act.LOOK, who, now, name=name, role=Role.OPERATOR, request_id=row.id)
+        return await _all_of(session, row)
 
 
 async def end_at_the_machine(
@@ -228,18 +249,25 @@ async def end_at_the_machine(
     Raises Problem `not_found`, or `forbidden` for somebody else.
     """
     async with database.session() as session:
-        row, account = await requests.find_request(session, number), await people.find_account(session, username)
+        row = await requests.find_request(session, number)
         if row is None:
             raise Problem("not_found")
-        if account is None or not account.active or Role.OPERATOR not in account.roles:
-            raise Problem("forbidden")
         row = await requests.lock_request(session, row.id)
+        account = await operator_at_the_machine(session, row, username)
         found = await restrictions.load(session, row.id, restriction_id)
         if found is None:
             raise Problem("not_found")
-        if await restrictions.shuts_out(session, row.id, account.id):
-            raise Problem("forbidden")
         await _end(session, row, found, why, By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id))
+
+
+async def operator_at_the_machine(session: AsyncSession, row: RequestRecord, username: str) -> Account:
+    """The operator of that username, to whom the request is not shut. Raises Problem `forbidden` for everybody else."""
+    account = await people.find_account(session, username)
+    if account is None or not account.active or Role.OPERATOR not in account.roles:
+        raise Problem("forbidden")
+    if await restrictions.shuts_out(session, row.id, account.id):
+        raise Problem("forbidden")
+    return account
 
 
 # Who may, and whom
@@ -324,15 +352,20 @@ def _category(named: NewRestriction | RequestRestriction) -> tuple[UUID, Role] |
 async def _who_sees(
     session: AsyncSession, row: RequestRecord, restriction: NewRestriction | RequestRestriction
 ) -> list[UUID]:
-    """Those whom it names who see the request just now: they are told when that changes."""
-    named = await restrictions.accounts_named(session, restriction.account_id, _category(restriction))
-    return [one.id for one in named if one.id != row.requester_id and await _sees(session, row, one)]
+    """Those whom it names, and the systems by which they can come in, that see the request just now: they are told when that
+    changes.
+    """
+    whom = restriction.account_id, _category(restriction)
+    named = [one for one in await restrictions.accounts_named(session, *whom) if one.id != row.requester_id]
+    systems, _webhooks = await restrictions.kept_by(session, row, *whom)
+    return [id_ for id_, one in {one.id: one for one in (*named, *systems)}.items() if await _sees(session, row, one)]
 
 
 async def _sees(session: AsyncSession, row: RequestRecord, account: Account) -> bool:
     is_system = account.kind is AccountKind.SERVICE
     roles = frozenset({Role.CLINIC_ADMINISTRATOR}) if is_system else frozenset(map(Role, account.roles))
-    return await visibility.access(session, Viewer(account.id, account.clinic_id, roles), row) is not None
+    viewer = Viewer(account.id, account.clinic_id, roles, system_id=account.id if is_system else None)
+    return await visibility.access(session, viewer, row) is not None
 
 
 def _note(
@@ -353,11 +386,11 @@ def _note(
 async def _all_of(session: AsyncSession, row: RequestRecord) -> RequestRestrictions:
     holding = await restrictions.holding(session, row.id)
     return RequestRestrictions(
-        request_id=row.id, number=row.number, restrictions=[await _view(session, one) for one in holding]
+        request_id=row.id, number=row.number, restrictions=[await _view(session, row, one) for one in holding]
     )
 
 
-async def _view(session: AsyncSession, restriction: RequestRestriction) -> RestrictionView:
+async def _view(session: AsyncSession, row: RequestRecord, restriction: RequestRestriction) -> RestrictionView:
     names = await Names.load(session, [restriction.account_id, restriction.set_by], [restriction.clinic_id])
     return RestrictionView(
         id=restriction.id,
@@ -369,4 +402,19 @@ async def _view(session: AsyncSession, restriction: RequestRestriction) -> Restr
         reason=await restrictions.reason_of(session, restriction.id),
         set_by=names.person(restriction.set_by),
         set_at=restriction.set_at,
+        silenced=await _silenced(session, row, restriction),
     )
+
+
+async def _silenced(session: AsyncSession, row: RequestRecord, restriction: RequestRestriction) -> list[SilencedView]:
+    """Those of the clinic that asked: of what others have connected its administrators know nothing."""
+    systems, webhooks = await restrictions.kept_by(session, row, restriction.account_id, _category(restriction))
+    named = [
+        SilencedView(kind="service_account", id=one.id, name=one.given_name) for one in systems if _is_ours(row, one)
+    ]
+    hosts = [(one.id, urlsplit(one.url).hostname or "") for one in webhooks if _is_ours(row, one)]
+    return [*named, *(SilencedView(kind="webhook", id=id_, name=host) for id_, host in hosts)]
+
+
+def _is_ours(row: RequestRecord, kept: Account | WebhookEndpoint) -> bool:
+    return kept.clinic_id == row.requester_clinic_id

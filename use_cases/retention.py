@@ -21,23 +21,26 @@ from domain.model import Frozen, Said, Sha256
 from domain.requests import Role
 from domain.retention import DESTROYED_AFTER, EntryOutcome, KeptBecause, ListState, RetentionPolicy, kept_until
 from domain.same_patient import is_same_patient
-from records import account_events, audit, destruction, failures, forms, people, requests, retention
-from records.account_letters import write_to_administrators
+from records import account_events, audit, destruction, failures, forms, people, requests, restrictions, retention
+from records.account_events import Hand
+from records.account_letters import write_to, write_to_administrators
+from records.audit import By
 from records.canonical import canonical_json
 from records.database import Database
 from records.ids import new_id
-from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList
+from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList, Side
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.visibility import Viewer, all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
 from use_cases.account_letters import send
-from use_cases.administrators import Administrator, hand_of
+from use_cases.administrators import Administrator, hand_of, who_sees
 from use_cases.caller import Caller
 from use_cases.gate import Starting
 from use_cases.names import Names, PersonView
 from use_cases.people import clinic_of
 from use_cases.problems import Problem
+from use_cases.restrictions import operator_at_the_machine
 from use_cases.services import Services
 from use_cases.views import View
 from workflows.contract import DESTRUCTION, LOOK_AGAIN, destruction_workflow_id
@@ -75,6 +78,15 @@ class HoldView(View):
     set_at: datetime
 
 
+class HoldOfClinic(View):
+    """A hold, as operators see it on the command line: without its reason."""
+
+    id: UUID
+    clinic: str | None
+    whole_patient: bool
+    set_at: datetime
+
+
 class ToHold(View):
     """A request that may be put on hold: nothing of its chart."""
 
@@ -91,6 +103,11 @@ class EntryView(View):
     last_entry_at: datetime
     kept_until: date = Field(description="The last day on which it was to be kept.")
     held: bool = Field(description="It is held by now, and will be kept.")
+    needs_second: bool = Field(
+        description="It is restricted within the clinic, or was since the approval, and nobody but the approver has approved it: "
+        "it is kept unless another administrator of the clinic approves the list, too."
+    )
+    seconded_by: PersonView | None = Field(description="Who else approved it.")
     outcome: EntryOutcome | None
     kept_because: KeptBecause | None
 
@@ -243,12 +260,64 @@ async def lift_hold(services: Starting, caller: Caller, hold_id: UUID) -> None:
             raise Problem("not_found")
         if hold.request_id in await all_shut_to(session, caller.viewer):
             raise Problem("not_found")
-        if hold.lifted_at is None:
-            now = datetime.now(UTC)
-            hold.lifted_by, hold.lifted_at = caller.id, now
-            audit.add(
-                session, Act.CHANGE, by(caller), now, name="hold_lifted", request_id=hold.request_id, object_id=hold.id
+        _lift(session, hold, by(caller), Role.CLINIC_ADMINISTRATOR)
+
+
+def _lift(session: AsyncSession, hold: RetentionHold, who: By, role: Role) -> None:
+    if hold.lifted_at is not None:
+        return
+    now = datetime.now(UTC)
+    hold.lifted_by, hold.lifted_at = who.account_id, now
+    audit.add(
+        *(session, Act.CHANGE, who, now),
+        name="hold_lifted",
+        role=role,
+        request_id=hold.request_id,
+        object_id=hold.id,
+    )
+
+
+# On the command line, where the request is shut to everybody who could lift it
+
+
+async def holds_at_the_machine(database: Database, number: str, username: str) -> list[HoldOfClinic]:
+    """What keeps the request of that number, for the operator of that username, to whom it is not shut; the audit says that they
+    were shown it. Raises Problem `not_found`, or `forbidden` for somebody else.
+    """
+    async with database.session() as session:
+        row, who = await _numbered(session, number, username)
+        audit.add(session, Act.LOOK, who, datetime.now(UTC), name="holds", role=Role.OPERATOR, request_id=row.id)
+        holds = await retention.holds_on(session, row.id)
+        names = await Names.load(session, [], [hold.clinic_id for hold in holds])
+        return [
+            HoldOfClinic(
+                id=hold.id, clinic=names.clinic(hold.clinic_id), whole_patient=hold.whole_patient, set_at=hold.set_at
             )
+            for hold in holds
+        ]
+
+
+async def lift_at_the_machine(database: Database, number: str, hold_id: UUID, username: str) -> None:
+    """The same as `lift_hold`, by that operator, for a clinic of whose administrators none sees the request.
+
+    Raises Problem `not_found`, or `forbidden` for somebody else, or where somebody of the clinic lifts it themselves.
+    """
+    async with database.session() as session:
+        row, who = await _numbered(session, number, username)
+        hold = await retention.lock_hold(session, hold_id)
+        if hold is None or hold.request_id != row.id:
+            raise Problem("not_found")
+        if await restrictions.is_open_to_one(session, row.id, hold.clinic_id, Role.CLINIC_ADMINISTRATOR):
+            raise Problem("forbidden")
+        _lift(session, hold, who, Role.OPERATOR)
+
+
+async def _numbered(session: AsyncSession, number: str, username: str) -> tuple[RequestRecord, By]:
+    row = await requests.find_request(session, number)
+    if row is None:
+        raise Problem("not_found")
+    operator = await operator_at_the_machine(session, row, username)
+    return row, By(operator.id, Side.COMMAND_LINE, clinic_id=operator.clinic_id)
 
 
 async def read_list(services: Starting, administrator: Administrator, list_id: UUID) -> WholeList:
@@ -256,11 +325,21 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
     async with services.database.session() as session:
         found = await list_to_see(session, administrator, list_id)
         entries = await _shown_of(session, administrator.viewer, list_id)
-        held = await _held_now(session, entries) if found.state is not ListState.DONE else set()
-        names = await Names.load(session, [found.approved_by] if found.approved_by else [], [])
+        is_done = found.state is ListState.DONE
+        held = await _held_now(session, entries) if not is_done else set()
+        one_sided = await needs_second(session, found, entries) if not is_done else set()
+        names = await Names.load(session, {found.approved_by, *(entry.seconded_by for entry in entries)}, [])
         return WholeList(
             **dict(_list_view(found, len(entries), names)),
-            entries=[_entry_view(entry, held=entry.request_id in held) for entry in entries],
+            entries=[
+                _entry_view(
+                    entry,
+                    held=entry.request_id in held,
+                    needs_second=entry.request_id in one_sided,
+                    seconded_by=names.person(entry.seconded_by),
+                )
+                for entry in entries
+            ],
             sha256=digest_of(entries),
         )
 
@@ -270,7 +349,9 @@ async def approve(services: Starting, caller: Caller, list_id: UUID, approval: A
     back then. All administrators of the clinic are told. What is shut to them was not seen: it leaves the list, and stands on the
     next one.
 
-    The same a second time changes nothing. Raises Problem `forbidden`, `not_found`, or `retention_list_changed`.
+    What is restricted within the clinic is destroyed only where another administrator does the same while the list is approved:
+    nobody alone has destroyed what they have shut to the others. Else the same a second time changes nothing. Raises Problem
+    `forbidden`, `not_found`, or `retention_list_changed`.
     """
     letters: Sequence[UUID] = ()
     async with services.database.session() as session:
@@ -284,10 +365,57 @@ async def approve(services: Starting, caller: Caller, list_id: UUID, approval: A
             found.state, found.approved_by, found.approved_at = ListState.APPROVED, caller.id, now
             clinic = await session.get_one(Clinic, found.clinic_id)
             account_events.note(session, AccountEventKind.RETENTION_APPROVED, clinic, hand_of(caller), now)
-            letters = await write_to_administrators(session, LetterKind.RETENTION_APPROVED, clinic.id, now)
+            letters = await _tell_who_sees(session, found, shown, now)
+        elif found.state is ListState.APPROVED and found.approved_by != caller.id:
+            await _second(session, found, [one.request_id for one in shown], hand_of(caller))
     await begin_destruction(services, list_id)
     await send(services, letters)
     return await read_list(services, Administrator.of(caller), list_id)
+
+
+async def second_at_the_machine(database: Database, number: str, username: str) -> None:
+    """Approve as well that the request of that number, which stands on an approved list, is destroyed; by the operator of that
+    username, to whom it is not shut. For clinics that have no second administrator who sees it.
+
+    Raises Problem `not_found`, or `forbidden` for somebody else, also for who has approved the list.
+    """
+    async with database.session() as session:
+        row, who = await _numbered(session, number, username)
+        found = await retention.lock_approved_with(session, row.id)
+        if found is None:
+            raise Problem("not_found")
+        if found.approved_by == who.account_id:
+            raise Problem("forbidden")
+        await _second(session, found, [row.id], Hand(who.account_id, Side.COMMAND_LINE))
+
+
+async def _second(session: AsyncSession, found: RetentionList, request_ids: Collection[UUID], hand: Hand) -> None:
+    """Somebody else than who approved the list, which is locked, approves these of its requests as well."""
+    now = datetime.now(UTC)
+    if hand.account_id and await retention.second(session, found.id, request_ids, hand.account_id, now):
+        clinic = await session.get_one(Clinic, found.clinic_id)
+        account_events.note(session, AccountEventKind.RETENTION_SECONDED, clinic, hand, now)
+
+
+async def needs_second(session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry]) -> set[UUID]:
+    """Those of the list's requests that are kept unless somebody else approves, too: from the approval on, somebody of the clinic
+    did not see them, and so could neither hold them nor take the approval back.
+    """
+    ids = [one.request_id for one in entries if one.seconded_by in (None, found.approved_by)]
+    since = found.approved_at or datetime.now(UTC)
+    return await restrictions.shut_within(session, ids, found.clinic_id, since)
+
+
+async def _tell_who_sees(
+    session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], now: datetime
+) -> list[UUID]:
+    """The letters to the administrators who see anything of what was approved; they ask some of them to approve as well."""
+    restricted, letters = await needs_second(session, found, entries), []
+    for one, seen in await who_sees(session, found.clinic_id, [entry.request_id for entry in entries]):
+        is_asked = one.id != found.approved_by and not seen.isdisjoint(restricted)
+        kind = LetterKind.RETENTION_SECOND if is_asked else LetterKind.RETENTION_APPROVED
+        letters.append(await write_to(session, kind, one, now))
+    return letters
 
 
 async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeList:
@@ -309,6 +437,7 @@ async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeL
                 raise Problem("destruction_begun")
             await retention.drop_waiting(session, found.clinic_id)
             found.state, found.approved_by, found.approved_at = ListState.WAITING, None, None
+            await retention.second_no_more(session, list_id)
             clinic = await session.get_one(Clinic, found.clinic_id)
             account_events.note(session, AccountEventKind.RETENTION_TAKEN_BACK, clinic, hand_of(caller), now)
     await begin_destruction(services, list_id)
@@ -479,7 +608,7 @@ def _list_view(found: RetentionList, number: int, names: Names) -> ListView:
     )
 
 
-def _entry_view(entry: RetentionEntry, *, held: bool) -> EntryView:
+def _entry_view(entry: RetentionEntry, *, held: bool, needs_second: bool, seconded_by: PersonView | None) -> EntryView:
     return EntryView(
         request_id=entry.request_id,
         number=entry.number,
@@ -487,6 +616,8 @@ def _entry_view(entry: RetentionEntry, *, held: bool) -> EntryView:
         last_entry_at=entry.last_entry_at,
         kept_until=entry.kept_until,
         held=held,
+        needs_second=needs_second,
+        seconded_by=seconded_by,
         outcome=entry.outcome,
         kept_because=entry.kept_because,
     )

@@ -5,6 +5,7 @@ of an operator, a command that was on its way. Each event is looked at as it is 
 account when it is made, and everything that is restricted every few minutes, with the repair.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -37,6 +38,9 @@ _UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
 
 _GIVEN_LATER = (GateError, RPCError, SQLAlchemyError, OSError, *_UNREADABLE)
 
+GIVES_FOR_SECONDS = 5.0
+"""So long at most commands are given to the engine before whoever changed an account is answered: the repair gives the others."""
+
 _NOBODY = UUID(int=0)
 
 log = structlog.get_logger(__name__)
@@ -53,13 +57,19 @@ async def give(services: Starting, given: GivenCommand) -> None:
 async def follow(services: Starting, account_id: UUID, by: Administrator) -> None:
     """Somebody's roles changed, or whether they come in: take from them, and from the pool of their clinic, what is shut to
     them now; and what they can't work on any more where whoever did this may not see it, and so hands it on to nobody.
+
+    All of it is written down, and given to the engine as far as that is soon done.
     """
     async with services.database.session() as session:
         account = await people.load_account(session, account_id)
         held = await shut_holders.held_around(session, account) if account else ()
         let_go_by = as_administrator(by, account.clinic_id) if account else None
-    for request_id in held:
-        await _take_away(services, request_id, let_go_by=let_go_by)
+    written = [await _write_down(services, request_id, let_go_by=let_go_by) for request_id in held]
+    clock = asyncio.get_running_loop().time
+    until = clock() + GIVES_FOR_SECONDS
+    for given in written:
+        if given is not None and clock() < until:
+            await _give(services, *given)
 
 
 def as_administrator(by: Administrator, clinic_id: UUID) -> Viewer:
@@ -80,23 +90,39 @@ async def take_away_all(services: Starting, *, now: datetime | None = None) -> i
     return taken
 
 
-async def _take_away(services: Starting, request_id: UUID, *, let_go_by: Viewer | None = None) -> bool:
-    """Whether there was something to take away. What is sealed of the request opens to Relais, whoever called for this."""
-    given: GivenCommand | None = None
+async def _take_away(services: Starting, request_id: UUID) -> bool:
+    """Whether there was something to take away."""
+    given = await _write_down(services, request_id)
+    if given is not None:
+        await _give(services, *given)
+    return given is not None
+
+
+async def _give(services: Starting, clinic_id: UUID, given: GivenCommand) -> None:
+    """Give what takes a request of that clinic away: what is sealed of it opens to Relais, whoever called for this."""
+    with acting_for(clinic_id):
+        await give(services, given)
+
+
+async def _write_down(
+    services: Starting, request_id: UUID, *, let_go_by: Viewer | None = None
+) -> tuple[UUID, GivenCommand] | None:
+    """What is to be given to take the request away, and for which clinic; None where nothing is, and where it can't be found out
+    now: the repair looks again, and the others go on.
+    """
     try:
         async with services.database.session() as session:
             row = await requests.load_process(session, request_id)
         if row is None:
-            return False
+            return None
         with acting_for(row.requester_clinic_id):
             async with services.database.session() as session:
                 row = await requests.lock_request(session, request_id)
                 given = await shut_holders.take_away(session, row, datetime.now(UTC), let_go_by=let_go_by)
-            if given is not None:
-                await give(services, given)
-    except _UNREADABLE as error:
+                return (row.requester_clinic_id, given) if given is not None else None
+    except (*_UNREADABLE, SQLAlchemyError, OSError) as error:
         log.error("a request can't be taken away", request_id=str(request_id), error=type(error).__name__)
-    return given is not None
+        return None
 
 
 async def _tell(services: Starting, request_id: UUID, now: datetime) -> None:

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from domain.audit import Act
 from domain.commands import Accept
 from domain.requests import Actor, Role
 from records import commands as ledger
-from records import requests, restrictions
+from records import requests, restrictions, shut_holders
 from records.models import AuditEntry, GivenCommand, Notice, RequestRecord
 from tests.api.answers import problem
 from tests.api.test_changes import follow
@@ -21,6 +22,7 @@ from tests.journeys import accepted, asked_about, assigned, ok, pooled, reported
 from tests.system import Clinician, System, add_person
 from tests.workflow.looks import said_by, signal
 from tests.workflow.test_signals import FORM
+from use_cases import giving
 from use_cases.by_hand import end_restriction, restrictions_of
 from use_cases.problems import Problem
 from use_cases.repair import repair
@@ -213,6 +215,69 @@ async def test_what_was_refused_is_tried_again_by_the_repair(system: System) -> 
     assert await written_of_relais(system, request_id) == [], "tried again, it is the same command"
 
 
+async def test_what_waits_for_the_engine_takes_nothing_away_once_the_restriction_has_ended(system: System) -> None:
+    """Whether it is needed is looked at again right before it is given; shut anew, it is given under the same id."""
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    given = await _written_while_the_engine_is_away(system, request_id)
+    path = f"/requests/{request_id}/restrictions"
+    (restriction,) = ok(await system.administrator.get(path))["restrictions"]
+    ok(await system.administrator.post(f"{path}/{restriction['id']}/end", {"reason": WHY}))
+    for _ in range(2):
+        await giving.give_again(system.services, given)
+    (after,) = await given_by_relais(system, request_id)
+    assert (after.command_id, after.refusal, after.event) == (given.command_id, "not_needed", None)
+    view = await system.provider.view(request_id)
+    assert (view["status"], view["holder"]["person"]["id"]) == ("accepted", system.provider.id)
+    assert await notices_of_refusals(system, request_id) == []
+
+    await restricted(system, request_id, account_id=system.provider.id)
+    await comes_back(system, request_id)
+    (again,) = await given_by_relais(system, request_id)
+    assert (again.command_id, again.event) == (given.command_id, "reassigned")
+
+
+async def test_what_waits_for_the_engine_is_taken_away_while_another_restriction_holds(system: System) -> None:
+    request_id = await accepted(system)
+    await shut(system, request_id, category=(system.clinics["near"].id, Role.PROVIDER))
+    await shut(system, request_id, system.provider)
+    given = await _written_while_the_engine_is_away(system, request_id)
+    path = f"/requests/{request_id}/restrictions"
+    newest = ok(await system.administrator.get(path))["restrictions"][0]
+    ok(await system.administrator.post(f"{path}/{newest['id']}/end", {"reason": WHY}))
+    await giving.give_again(system.services, given)
+    await comes_back(system, request_id)
+
+
+async def test_what_lies_in_the_engine_is_left_to_act(system: System) -> None:
+    """A Signal can't be called back: what it did is told as it was."""
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    given = await _written_while_the_engine_is_away(system, request_id)
+    async with system.services.database.session() as session:
+        await ledger.note_queued(session, UUID(request_id), given.command_id, datetime.now(UTC))
+    path = f"/requests/{request_id}/restrictions"
+    (restriction,) = ok(await system.administrator.get(path))["restrictions"]
+    ok(await system.administrator.post(f"{path}/{restriction['id']}/end", {"reason": WHY}))
+    await giving.give_again(system.services, given)
+    await comes_back(system, request_id)
+
+
+async def _written_while_the_engine_is_away(system: System, request_id: str) -> GivenCommand:
+    """What is to take the request away, written down and not given yet."""
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(request_id))
+        given = await shut_holders.take_away(session, row, datetime.now(UTC))
+    assert given is not None
+    return given
+
+
+async def notices_of_refusals(system: System, request_id: str) -> list[UUID]:
+    async with system.services.database.session() as session:
+        query = select(Notice.id).where(Notice.request_id == UUID(request_id), Notice.event == "command_refused")
+        return list(await session.scalars(query))
+
+
 async def test_what_is_taken_away_stands_in_the_audit_once(system: System) -> None:
     request_id = await accepted(system)
     await shut(system, request_id, system.provider)
@@ -361,6 +426,41 @@ async def test_where_nobody_is_left_to_answer_others_are_told(system: System) ->
     assert system.provider2.id not in await stuck_notices(system, request_id)
 
 
+# Much at once
+
+
+async def test_who_is_locked_holds_up_nobody_with_what_they_held(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is written down, one that fails is left to the repair, and whoever locks them waits for the engine a moment only."""
+    who = await newcomer(system, Role.PROVIDER)
+    held = [await held_by(system, who) for _ in range(3)]
+    for request_id in held:
+        await shut(system, request_id, category=(system.clinics["near"].id, Role.CLINIC_ADMINISTRATOR))
+    take_away, broken = shut_holders.take_away, held[0]
+
+    async def fails_once(session: Any, row: RequestRecord, now: datetime, **more: Any) -> Any:
+        if str(row.id) == broken:
+            raise OperationalError("the connection was lost", None, Exception())
+        return await take_away(session, row, now, **more)
+
+    monkeypatch.setattr("records.shut_holders.take_away", fails_once)
+    monkeypatch.setattr("use_cases.shut_holders.GIVES_FOR_SECONDS", 0.0)
+    ok(await system.administrator.http.post(f"/api/v1/accounts/{who.id}/lock"))
+    monkeypatch.undo()
+    assert await given_by_relais(system, broken) == []
+    for request_id in held[1:]:
+        (waits,) = await given_by_relais(system, request_id)
+        assert waits.settled_at is None
+        async with system.services.database.session() as session:
+            known = await ledger.load_command(session, UUID(request_id), waits.command_id)
+            assert known is not None
+            known.given_at -= timedelta(minutes=2)
+    await repair(system.services)
+    for request_id in held:
+        await comes_back(system, request_id)
+
+
 # Who may end it is left
 
 
@@ -380,11 +480,16 @@ async def test_where_nobody_is_left_an_operator_ends_it_on_the_command_line(syst
     request_id = await submitted(system)
     restriction = await restricted(system, request_id, account_id=system.provider.id)
     number = (await system.requester.view(request_id))["number"]
-    listed = await restrictions_of(system.settings, number.lower())
-    assert listed is not None
-    assert [str(one.id) for one in listed.restrictions] == [restriction["id"]]
-    assert await restrictions_of(system.settings, "TC-1999-000001") is None
     id_, operator = UUID(restriction["id"]), system.operator.account
+    listed = await restrictions_of(system.settings, number.lower(), username=operator.username)
+    assert [str(one.id) for one in listed.restrictions] == [restriction["id"]]
+    for of, username, code in (
+        ("TC-1999-000001", operator.username, "not_found"),
+        (number, system.administrator.account.username, "forbidden"),
+        (number, "nobody-at-all", "forbidden"),
+    ):
+        with pytest.raises(Problem, match=code):
+            await restrictions_of(system.settings, of, username=username)
 
     async def end(restriction_id: UUID, username: str) -> None:
         await end_restriction(system.settings, number, restriction_id, reason="Partie.", username=username)
@@ -400,6 +505,11 @@ async def test_where_nobody_is_left_an_operator_ends_it_on_the_command_line(syst
         await end(id_, operator.username)
     assert ok(await system.administrator.get(f"/requests/{request_id}/restrictions"))["restrictions"] == []
     async with system.services.database.session() as session:
-        query = select(AuditEntry).where(AuditEntry.object_id == id_, AuditEntry.name == "restriction_ended")
-        (entry,) = await session.scalars(query)
-    assert (entry.account_id, entry.side, entry.role) == (operator.id, "command_line", "operator")
+        query = select(AuditEntry).where(AuditEntry.request_id == UUID(request_id), AuditEntry.side == "command_line")
+        shown, entry = await session.scalars(query.order_by(AuditEntry.id))
+    assert (shown.name, shown.kind, entry.name, entry.object_id) == (
+        *("get_restrictions", Act.LOOK),
+        *("restriction_ended", id_),
+    )
+    for one in (shown, entry):
+        assert (one.account_id, one.role) == (operator.id, "operator")

@@ -141,8 +141,9 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
     asks, clinic, now = row.requester_id, row.requester_clinic_id, datetime.now(UTC)
     attachment = await session.scalar(select(Attachment.id).where(Attachment.request_id == request_id).limit(1))
     own: dict[str, Any] = {"request_id": request_id}
-    shut = await restrictions.add(session, request_id, asks, None, reason="Fini.", set_by=asks, now=now)
-    await restrictions.end(session, shut, reason="Fini.", ended_by=asks, now=now)
+    earlier = now - LONG_AGO  # what was restricted since the approval is kept
+    shut = await restrictions.add(session, request_id, asks, None, reason="Fini.", set_by=asks, now=earlier)
+    await restrictions.end(session, shut, reason="Fini.", ended_by=asks, now=earlier)
     viewer = Viewer(asks, clinic, frozenset({Role.REQUESTER}))
     opening = await emergencies.add(
         *(session, request_id, viewer, Role.REQUESTER),

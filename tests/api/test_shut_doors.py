@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,6 +24,8 @@ from records.ids import new_id
 from records.models import (
     AccessFinding,
     AccessReview,
+    Account,
+    AuditEntry,
     FailedEffect,
     Notice,
     NoticeStatus,
@@ -34,16 +37,19 @@ from records.models import (
 )
 from records.visibility import Viewer
 from tests.api.answers import problem
+from tests.api.test_changes import follow
 from tests.api.test_codec import token_of
 from tests.api.test_restrictions import MARKED, PATIENT, SENTENCE, look, looked_at
-from tests.api.test_service_accounts import by_secret, connected
+from tests.api.test_service_accounts import Integration, by_secret, connected
 from tests.api.test_webhooks import made as made_webhook
 from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import accepted, draft, ok, pooled, signed, submitted, written
 from tests.system import Clinician, System, add_person
 from use_cases.access_reviews import count_waiting
+from use_cases.by_hand import holds_of, lift_hold
 from use_cases.caller import Caller
 from use_cases.news import news
+from use_cases.problems import Problem
 from use_cases.retention import digest_of
 
 WHY = "Parenté avec la personne."
@@ -293,6 +299,61 @@ async def test_a_hold_is_lifted_by_nobody_to_whom_it_is_shut(house: House) -> No
     assert house.ids["hold"] in {one["id"] for one in holds}
 
 
+async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house: House) -> None:
+    """On the command line, by name, and only while none of the clinic's administrators can."""
+    own, number = house.system, house.numbers[house.marked]
+    new = {"reason": SENTENCE, "whole_patient": True}
+    hold = UUID(ok(await own.administrator.post(f"/requests/{house.marked}/holds", new), 201)["id"])
+    operator, somebody = own.operator.account.username, own.administrator.account.username
+
+    async def lift(hold_id: UUID, username: str, of: str = number) -> None:
+        await lift_hold(own.settings, of, hold_id, username=username)
+
+    for hold_id, username, of, code in (
+        (hold, operator, number, "forbidden"),  # its clinic lifts it itself
+        (hold, somebody, number, "forbidden"),
+        (hold, operator, "TC-1999-000001", "not_found"),
+        (hold, operator, house.numbers[house.later], "not_found"),
+        (uuid4(), operator, number, "not_found"),
+    ):
+        with pytest.raises(Problem, match=code):
+            await lift(hold_id, username, of)
+    async with AsyncExitStack() as shutting:
+        await shutting.enter_async_context(shut(house, house.marked, account_id=own.administrator2.id))
+        with pytest.raises(Problem, match="forbidden"):
+            await lift(hold, operator)  # the other one still sees it
+        await shutting.enter_async_context(_as_nobody(own, own.administrator))
+        shown = await holds_of(own.settings, number, username=operator)
+        assert hold in {one.id for one in shown}
+        for _ in range(2):
+            await lift(hold, operator)
+        shown = await holds_of(own.settings, number, username=operator)
+        assert hold not in {one.id for one in shown}
+    for username, of, code in ((somebody, number, "forbidden"), (operator, "TC-1999-000001", "not_found")):
+        with pytest.raises(Problem, match=code):
+            await holds_of(own.settings, of, username=username)
+    async with own.services.database.session() as session:
+        by_operator = AuditEntry.account_id == own.operator.account.id, AuditEntry.side == "command_line"
+        entries = list(await session.scalars(select(AuditEntry).where(*by_operator).order_by(AuditEntry.id)))
+    assert [one.name for one in entries] == ["holds", "hold_lifted", "holds"]
+    assert {(str(one.request_id), one.role) for one in entries} == {(house.marked, "operator")}
+
+
+@asynccontextmanager
+async def _as_nobody(own: System, who: Clinician) -> AsyncIterator[None]:
+    """While that person is locked."""
+
+    async def let_in(active: bool) -> None:
+        async with own.services.database.session() as session:
+            await session.execute(update(Account).where(Account.id == who.account.id).values(active=active))
+
+    await let_in(False)
+    try:
+        yield
+    finally:
+        await let_in(True)
+
+
 async def _a_list(house: House, *which: str) -> str:
     """In the place of the clinic's list that waits, one with these requests; the one before is there again afterwards."""
     own, list_id, now = house.system, new_id(), datetime.now(UTC)
@@ -486,8 +547,10 @@ async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> No
     mine, theirs = [await connected(own, "requests:read", by=by) for by in (own.administrator2, own.administrator)]
     request_id = await submitted(own)
     ok(await own.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
-    body = {"account_id": own.administrator2.id, "reason": WHY}
-    ok(await own.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
+    near = own.clinics["near"]
+    both = await add_person(own, f"both_{uuid4().hex[:6]}", near, Role.CLINIC_ADMINISTRATOR, Role.PROVIDER)
+    for whom in ({"account_id": own.administrator2.id}, {"clinic_id": str(near.id), "role": "provider"}):
+        ok(await own.administrator.post(f"/requests/{request_id}/restrictions", {**whom, "reason": WHY}), 201)
     async with own.services.database.session() as session:
         begun = await changes.begin(session)
     async with own.services.database.session() as session:
@@ -508,6 +571,8 @@ async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> No
 
     assert request_id in await told(own.administrator)
     assert request_id not in await told(own.administrator2)
+    assert request_id not in await told(both), "who looks as an administrator alone, and is a provider, too"
+    problem(await both.get(path), 404, "not_found")
     assert request_id in await told(own.administrator, UUID(theirs.id))
     assert request_id not in await told(own.administrator2, UUID(mine.id)), "nor to a system by which they come in"
     problem(await mine.get(path), 404, "not_found")
@@ -539,6 +604,65 @@ async def test_a_system_does_not_read_on_for_who_is_shut_out(house: House) -> No
         newest = ok(await own.administrator.post(secrets, {"older_ends_in_hours": 0}), 201)["secret"]
         again = Clinician(own.administrator.account, by_secret(own, newest))
         assert (await again.get(path)).status_code == 200, "once the secret that they know has ended"
+
+
+async def test_a_system_that_goes_blind_is_told_and_named(house: House) -> None:
+    """Its feed says `gone` and `seen` as that of people; administrators of the clinic that asked read which systems it is."""
+    own, path = house.system, f"/requests/{house.marked}/restrictions"
+    name = f"blind_{uuid4().hex[:6]}"
+    keeper = await add_person(own, name, own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    mine, theirs = [await connected(own, "requests:read", by=by) for by in (keeper, own.administrator)]
+    webhook = (await made_webhook(keeper))["webhook"]
+    colleague = await add_person(own, f"colleague_{uuid4().hex[:6]}", own.clinics["near"], Role.REQUESTER)
+    for_requester = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=own.requester.id))
+    for_colleague = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=colleague.id))
+    readers = {"mine": mine, "theirs": theirs, "for_requester": for_requester, "for_colleague": for_colleague}
+    places = {reader: (await follow(own, who, "/api/v1/changes"))[1] for reader, who in readers.items()}
+
+    async def told() -> dict[str, list[str]]:
+        found = {}
+        for reader, who in readers.items():
+            items, places[reader] = await follow(own, who, places[reader])
+            found[reader] = [one["kind"] for one in items if one["request_id"] == house.marked]
+        return found
+
+    body = {"account_id": keeper.id, "reason": WHY}
+    view = ok(await own.administrator.post(path, body), 201)
+    named = {(one["kind"], one["id"], one["name"]) for one in view["silenced"]}
+    host = urlsplit(webhook["url"]).hostname
+    shown = ok(await own.administrator.get(f"/service-accounts/{mine.id}"))
+    assert named == {("service_account", mine.id, shown["name"]), ("webhook", webhook["id"], host)}
+    (listed,) = ok(await own.administrator.get(path))["restrictions"]
+    assert listed["silenced"] == view["silenced"]
+    assert await told() == {"mine": ["gone"], "theirs": [], "for_requester": ["gone"], "for_colleague": []}
+    ok(await own.administrator.post(f"{path}/{view['id']}/end", {"reason": "Fini."}))
+    assert await told() == {"mine": ["seen"], "theirs": [], "for_requester": ["seen"], "for_colleague": []}
+
+
+async def test_a_system_that_two_are_shut_out_of_sees_when_the_last_ends(house: House) -> None:
+    own = house.system
+    keeper = await add_person(own, f"blind_{uuid4().hex[:6]}", own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    mine = await connected(own, "requests:read", by=keeper)
+    ok(await own.administrator2.post(f"/service-accounts/{mine.id}/secrets"), 201)
+    _, place = await follow(own, mine, "/api/v1/changes")
+    async with shut(house, house.marked, account_id=keeper.id):
+        async with shut(house, house.marked, account_id=own.administrator2.id):
+            pass
+        items, place = await follow(own, mine, place)
+        assert [one["kind"] for one in items if one["request_id"] == house.marked] == ["gone"]
+    items, _ = await follow(own, mine, place)
+    assert [one["kind"] for one in items if one["request_id"] == house.marked] == ["seen"]
+
+
+async def test_systems_of_other_clinics_are_not_named(house: House, system: System) -> None:
+    """Of what another clinic has connected the administrators of this one know nothing."""
+    own, far = house.system, house.system.clinics["far"]
+    keeper = await add_person(own, f"far_{uuid4().hex[:6]}", far, Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
+    await connected(own, "requests:read", by=keeper)
+    path = f"/requests/{house.marked}/restrictions"
+    view = ok(await own.administrator.post(path, {"account_id": keeper.id, "reason": WHY}), 201)
+    assert view["silenced"] == []
+    ok(await own.administrator.post(f"{path}/{view['id']}/end", {"reason": "Fini."}))
 
 
 async def test_a_system_does_not_read_on_for_who_is_shut_out_by_role(house: House) -> None:

@@ -1,6 +1,7 @@
 """Keeping and destroying in the portal, without scripts: a hold, a list that is looked at twice, and what is left to see."""
 
 from tests.api.test_retention import days_later, listed, over
+from tests.api.test_second_approvals import a_clinic, approve, outcomes, shut
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.portal.browsing import Portal, overflow_and_barriers
@@ -68,6 +69,35 @@ async def test_a_list_is_looked_at_twice_and_destroyed(portal: Portal, system: S
         await page.goto("/retention")
         await page.get_by_role("button", name=f"Lever la suspension {numbers[stays]}").click()
         assert "La suspension est levée." in await page.inner_text("body")
+
+
+async def test_a_second_administrator_approves_what_is_restricted(portal: Portal, system: System) -> None:
+    own = await a_clinic(system)
+    request_id = await over(own)
+    await shut(own, request_id, "administrator2")
+    seen = await listed(own)
+    where = f"/retention/lists/{seen['id']}"
+    for who, state in ((own.administrator, "waiting"), (own.people["administrator3"], "approved")):
+        async with portal.visit(who, java_script_enabled=False) as page:
+            await page.goto(where)
+            shown = await page.inner_text("main")
+            assert "autre personne de l’administration approuve aussi cette liste" in shown, state
+            assert "Accès restreint" in shown
+        assert await overflow_and_barriers(portal, who, (where, f"{where}/approve")) == []
+        if state == "waiting":
+            await approve(who, seen["id"])
+            page = await portal.look(who)
+            await page.goto(where)
+            assert await page.get_by_role("link", name="Revoir la liste").count() == 0, "who approved is one person"
+    async with portal.visit(own.people["administrator3"], java_script_enabled=False) as page:
+        await page.goto(where)
+        await page.get_by_role("link", name="Revoir la liste et l’approuver aussi").click()
+        await page.get_by_label("J’ai examiné cette liste une seconde fois.").check()
+        await page.get_by_role("button", name="Détruire définitivement").click()
+        shown = await page.inner_text("main")
+        assert "Approuvé aussi par" in shown
+        assert "Accès restreint" not in shown
+    assert await outcomes(own, seen["id"]) == {request_id: ("destroyed", None)}
 
 
 async def test_others_have_no_such_page(portal: Portal, system: System) -> None:
