@@ -17,7 +17,7 @@ from domain.audit import Act
 from domain.commands import Reassign
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, HolderKind, Role, Status
-from records import audit, commands, restrictions
+from records import audit, commands, partners, restrictions
 from records.audit import By
 from records.models import Account, GivenCommand, RequestRecord, Side
 from records.requests import process_of
@@ -119,9 +119,16 @@ async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: 
     if await restrictions.is_shut_to_holder(session, row.id, holder):
         return True
     account = await session.get(Account, holder.id) if holder.kind is HolderKind.PROVIDER and holder.id else None
-    if account is None or (account.active and Role.PROVIDER in account.roles):
+    if account is None or await _can_work(session, account):
         return False
     at_clinic = (session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)
     if let_go_by is None:
         return await restrictions.is_shut_to_one(*at_clinic)
     return await is_shut_to(session, let_go_by, row) or await restrictions.is_shut_to_all(*at_clinic)
+
+
+async def _can_work(session: AsyncSession, account: Account) -> bool:
+    """Whether a holder can go on with what they hold. A partner's system that answers for its clinic is no provider by roles."""
+    if not account.active:
+        return False
+    return Role.PROVIDER in account.roles or await partners.that_performs(session, account.clinic_id) == account.id
