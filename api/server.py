@@ -23,6 +23,7 @@ from api import (
     incidents,
     invitations,
     journals,
+    lost_messages,
     mail,
     marks,
     oauth,
@@ -146,6 +147,7 @@ def _addresses() -> APIRouter:
         incidents,
         communications,
         verification,
+        lost_messages,
         mail,
         statistics,
     ):

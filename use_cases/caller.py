@@ -29,7 +29,8 @@ class Caller:
     opens, which each address asks (`web.session`); and whatever is open, as that person in the roles of `ACTS_AS` alone, or with
     no role at all.
 
-    `renews`: a page that they have open asks for itself anew, because of something that happened.
+    `renews`: a page that they have open asks for itself anew, because of something that happened. `performs`: it is a partner's
+    system that answers what its clinic was given, as a provider of it.
     """
 
     account: Account
@@ -38,10 +39,15 @@ class Caller:
     address: str | None = None
     system: System | None = None
     renews: bool = False
+    performs: bool = False
 
     def with_account(self, account: Account) -> "Caller":
         """The same caller after a change of the account."""
         return replace(self, account=account)
+
+    def performing(self) -> "Caller":
+        """A partner's system as it answers by itself what its clinic was given; whoever calls otherwise, unchanged."""
+        return self if self.system is None else replace(self, account=self.system.account, performs=True)
 
     @property
     def id(self) -> UUID:
@@ -56,6 +62,8 @@ class Caller:
     @property
     def roles(self) -> frozenset[Role]:
         """What the person is at the clinic."""
+        if self.performs:
+            return frozenset({Role.PROVIDER})
         roles = frozenset(Role(role) for role in self.account.roles)
         return roles if self.system is None else roles & ACTS_AS
 
@@ -81,6 +89,7 @@ class Caller:
     @property
     def viewer(self) -> Viewer:
         """The same, as the records' rules of visibility know them."""
-        roles = SEES_AS if self.system is not None and self.acts_for is None else self.roles
+        is_nobody = self.system is not None and self.acts_for is None and not self.performs
+        roles = SEES_AS if is_nobody else self.roles
         system_id = self.system.account.id if self.system is not None else None
         return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=roles, system_id=system_id)
