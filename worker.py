@@ -33,7 +33,7 @@ from engine.sandbox import Sandbox
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
 from fhir.notifications import notification_to_send
-from fhir.told import heard, message_to_send
+from fhir.told import heard, knock, message_to_send
 from media.kinds import NoFfmpegError
 from media.videos import ffmpeg
 from records.database import Database
@@ -216,7 +216,7 @@ def webhook_sender(settings: Settings, database: Database) -> Sender:
 
 def partner_sender(settings: Settings, database: Database, store: DocumentStore) -> PartnerSender:
     """What tells partners of their requests, in FHIR's words."""
-    return PartnerSender(settings, database, store, messages_for(settings), Words(message_to_send, heard))
+    return PartnerSender(settings, database, store, messages_for(settings), Words(message_to_send, heard, knock))
 
 
 def processors() -> int:

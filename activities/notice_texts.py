@@ -430,9 +430,12 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
 """What each recipient of each event is told."""
 
 
-NoticeEvent = About | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused", "stuck"]
-"""What a notice is about: what is told of an event, what became of another notice, a queued command that was refused, or a
-request that waits for nobody.
+NoticeEvent = (
+    About
+    | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused", "stuck", "message_lost"]
+)
+"""What a notice is about: what is told of an event, what became of another notice, a queued command that was refused, a request
+that waits for nobody, or a message to or of another system that was lost.
 """
 
 _TELL = _("See in Relais, under “E-mails”, who was not told, and tell the person in another way.")
@@ -481,8 +484,34 @@ ABOUT_REQUESTS: Mapping[str, NoticeText] = {
 """What others are told of a request that waits for nobody who sees it."""
 
 
+ABOUT_MESSAGES: Mapping[Recipient, NoticeText] = {
+    DISPATCHERS: NoticeText(
+        _("message not delivered"),
+        _(
+            "A message about this request between Relais and the system of another clinic did not arrive, or could not be "
+            "carried out. The other side may not know how the request stands."
+        ),
+        _(
+            "See in Relais, under “Messages that did not arrive”, which one and why, and whether there are others. Tell the "
+            "other clinic in another way, or give the request to somebody else."
+        ),
+    ),
+    REQUESTER: NoticeText(
+        _("message not delivered"),
+        _(
+            "A message about your request between Relais and the system of a clinic did not arrive, or could not be carried "
+            "out. In Relais the request stands as you see it there."
+        ),
+        _("See in Relais, under “Messages that did not arrive”, which one and why, and whether there are others."),
+    ),
+}
+"""What people are told of a message that was lost."""
+
+
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
     if isinstance(event, E) or event in (URGENT_REPORT, NEW_PHOTOS, UNREAD_REPORT):
         return TEXTS[event][recipient]
+    if event == "message_lost":
+        return ABOUT_MESSAGES[recipient]
     return {**ABOUT_NOTICES, **ABOUT_COMMANDS, **ABOUT_REQUESTS}[event]

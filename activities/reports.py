@@ -17,7 +17,7 @@ from activities.heartbeat import alive
 from confined import ConfinedError, NoVerdictError
 from documents.authority import Authority, Reason, Revocation
 from documents.bounded import SignedReport, draw_report, sign_report
-from documents.content import ReportContent
+from documents.content import ReceivedDocument, ReportContent
 from domain.effects import Finalize
 from domain.requests import Signing
 from records import people, reports, signing_roots
@@ -66,6 +66,8 @@ class ReportActivities:
         _check_proof(effect, frozen)
         if made is not None:
             return FinalizedReport(pdf_sha256=made.pdf_sha256)
+        if frozen.proof_method == reports.BY_MESSAGE:
+            return await self._keep_as_it_came(effect, frozen)
         if account is None or not account.active:
             raise _unsignable("signer_inactive", "the signer has no active account")
         content = ReportContent.model_validate({**frozen.content, "signed_at": signing.signed_at})
@@ -101,6 +103,22 @@ class ReportActivities:
             "document signed", request_id=str(effect.request_id), report_id=str(signing.report_id), kind=signing.kind
         )
         return FinalizedReport(pdf_sha256=sha256)
+
+    async def _keep_as_it_came(self, effect: Finalize, frozen: FrozenReport) -> FinalizedReport:
+        """A partner's document is theirs, to the byte: nothing is drawn or signed here."""
+        came = ReceivedDocument.model_validate(frozen.proof_evidence)
+        key = document_key(effect.request_id, frozen.id, came.pdf_sha256)
+        async with self._database.session() as session:
+            await reports.record_document(
+                session,
+                frozen.id,
+                pdf_sha256=came.pdf_sha256,
+                size_bytes=came.size_bytes,
+                object_key=key,
+                signed_at=effect.signing.signed_at,
+            )
+            await self._store.must_be_there(key)
+        return FinalizedReport(pdf_sha256=came.pdf_sha256)
 
     async def _make(
         self, content: ReportContent, signing: Signing, authority: Authority, revoked: Collection[Revocation]

@@ -125,12 +125,12 @@ async def list_documents(request_id: UUID, caller: DocumentReader, services: Ser
     responses={200: {"content": {"application/pdf": {}}}},
 )
 async def get_document(request_id: UUID, report_id: UUID, caller: DocumentReader, services: ServicesOf) -> Response:
-    """The exact bytes that were signed: they are compared with their SHA-256 before.
+    """The exact bytes that were signed: they are compared with their SHA-256 before. What came from outside is saved, not opened.
 
     If the stored file is another one or is gone, the answer is `stored_file_differs` or `stored_file_missing`.
     """
     document = await documents.read_document(services, caller.also_in_emergency(), request_id, report_id)
-    response = pdf_response(document.pdf, document.filename)
+    response = pdf_response(document.pdf, document.filename, opens=not document.outside)
     response.headers["ETag"] = f'"{document.sha256}"'
     response.headers["Cache-Control"] = "private, no-store"
     return response

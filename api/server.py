@@ -24,6 +24,7 @@ from api import (
     incidents,
     invitations,
     journals,
+    lost_messages,
     mail,
     marks,
     oauth,
@@ -148,6 +149,7 @@ def _addresses() -> APIRouter:
         incidents,
         communications,
         verification,
+        lost_messages,
         mail,
         statistics,
     ):

@@ -92,6 +92,13 @@ class EarlierDocument(Printed):
     signed_at: AwareDatetime | None = None
 
 
+class ReceivedDocument(Printed):
+    """A document that a partner has sent as its report: its digest, and how many bytes it has."""
+
+    pdf_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int
+
+
 class ReportContent(Printed):
     """Everything that a report says. An addendum always names the document that it adds to."""
 

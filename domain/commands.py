@@ -25,6 +25,14 @@ OWN = "relais:"
 """So begin the ids of commands that Relais gives itself. Nobody else may use one: Relais's own command would then seem done."""
 
 
+class Outside(Frozen):
+    """Who says it at a partner, as its message names them; unchecked. `word` is the id there of what was said."""
+
+    name: str = ""
+    organization: str = ""
+    word: UUID | None = None
+
+
 class BaseCommand(Frozen):
     """What every command carries."""
 
@@ -33,6 +41,9 @@ class BaseCommand(Frozen):
     sent_at: AwareDatetime | None = Field(None, description="When the actor gave it.")
     expected_version: Annotated[StrictInt, Field(ge=0)] | None = Field(
         None, description="Refuse the command unless the request still has this version."
+    )
+    outside: Outside | None = Field(
+        None, exclude_if=is_unset, description="Who says it, where a partner's system gives it that answers requests."
     )
 
 

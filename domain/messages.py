@@ -1,6 +1,7 @@
 """The events by which outside systems tell of requests (CA:eReC): who says which, and what of it is taken here.
 
-Relais takes requests as the performer. What performers say among each other is said to requesters, and not taken yet.
+Relais takes requests as the performer, and hears of its own from partners that perform. Appointments and corrections of data are
+taken from nobody.
 """
 
 from datetime import timedelta
@@ -32,6 +33,11 @@ FROM_REQUESTERS = frozenset(
     }
 )
 """What is acted on."""
+
+FROM_PERFORMERS = frozenset(
+    {MessageEvent.ADD_PROCESS, MessageEvent.UPDATE_PROCESS, MessageEvent.SAID_BY_PROVIDER},
+)
+"""What is acted on that a partner says to which a request went."""
 
 TO_KNOW = frozenset({MessageEvent.ADD_RECORD, MessageEvent.UPDATE_RECORD})
 """What an informer tells: kept, answered, and nothing else."""

@@ -100,7 +100,12 @@ def _by_message_of(partner_id: UUID) -> str:
 
 def messages_of(name: EventName, command_id: str, partner_id: UUID) -> tuple[MessageEvent, ...]:
     """What a partner is told of an event; nothing of what it has asked for by a message: the answer had the Task."""
-    return () if command_id.startswith(_by_message_of(partner_id)) else TOLD.get(name, ())
+    return () if is_by_partner(command_id, partner_id) else TOLD.get(name, ())
+
+
+def is_by_partner(command_id: str, partner_id: UUID) -> bool:
+    """Whether a message of that partner gave the command."""
+    return command_id.startswith(_by_message_of(partner_id))
 
 
 def is_of_partner(creation_key: str | None, partner_id: UUID) -> bool:

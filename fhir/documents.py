@@ -1,11 +1,13 @@
 """The signed documents of a request: as DocumentReference, as DiagnosticReport, and who signed them as Provenance."""
 
 from collections.abc import Iterator, Mapping
+from uuid import UUID
 
-from domain.requests import DocumentKind
-from fhir.addresses import Server
+from domain.events import question_id
+from domain.requests import DocumentKind, EventName
+from fhir.addresses import Server, part_of
 from fhir.elements import Attachment, Coding, Identifier, Reference, Signature, concept, reference_to, some
-from fhir.requests import CONSULT_NOTE, meta_of, patient_of, request_of, role_of
+from fhir.requests import CONSULT_NOTE, is_from_outside, meta_of, patient_of, request_of, role_of, signed_by
 from fhir.resources import (
     Agent,
     DiagnosticReport,
@@ -49,12 +51,12 @@ def document_references(case: Case, server: Server) -> Iterator[DocumentReferenc
             type=CONSULT_NOTE,
             subject=patient_of(case),
             date=document.signed_at,
-            author=(role_of(document.signer_id),),
+            author=(signed_by(case, document.report_id, document.signer_id, server),),
             custodian=_clinic_of(case, document),
             relates_to=some([_relation(case, document)]),
             description=gettext_for(server.language)(_TITLES[document.kind]),
             content=(DocumentContent(attachment=_pdf(document, server)),),
-            context=DocumentContext(related=(request_of(case, server),)),
+            context=DocumentContext(related=(request_of(case, server), *_answered(case, document))),
         )
 
 
@@ -72,14 +74,19 @@ def diagnostic_reports(case: Case, server: Server) -> Iterator[DiagnosticReport]
             effective_date_time=document.signed_at,
             issued=document.signed_at,
             performer=(_clinic_of(case, document),),
-            results_interpreter=(role_of(document.signer_id),),
+            results_interpreter=(signed_by(case, document.report_id, document.signer_id, server),),
             presented_form=(_pdf(document, server),),
         )
 
 
 def provenances(case: Case, _server: Server) -> Iterator[Provenance]:
-    """Who signed each document, and when. The signature itself is in the PDF (PAdES), where anybody can check it."""
+    """Who signed each document, and when. The signature itself is in the PDF (PAdES), where anybody can check it.
+
+    What a partner has sent was signed by nobody here.
+    """
     for document in case.documents:
+        if is_from_outside(case, document.report_id):
+            continue
         signer = role_of(document.signer_id)
         yield Provenance(
             id=str(document.report_id),
@@ -121,6 +128,16 @@ def _relation(case: Case, document: StoredDocument) -> RelatesTo | None:
         kind, code = DocumentKind.PRELIMINARY, "replaces"
     target = next((other for other in reversed(earlier) if other.kind is kind), None)
     return RelatesTo(code=code, target=reference_to("DocumentReference", target.report_id)) if target else None
+
+
+def _answered(case: Case, document: StoredDocument) -> Iterator[Reference]:
+    """The question about the report to which an addendum is the answer."""
+    signed = (one.command for one in case.events if one.name is EventName.ADDENDUM_SIGNED)
+    of_it = (one.get("follow_up_id") for one in signed if one["report_id"] == str(document.report_id))
+    asked = next((UUID(one) for one in of_it if one), None)
+    for event in case.events:
+        if event.name is EventName.FOLLOW_UP_ASKED and question_id(case.id, event.command_id) == asked:
+            yield reference_to("Communication", part_of(case.id, event.version))
 
 
 def _identifier(document: StoredDocument) -> Identifier:

@@ -9,7 +9,7 @@ from domain.requests import EventName
 from domain.subscriptions import COMMUNICATIONS
 from fhir.addresses import Server, part_of
 from fhir.elements import Reference, concept, reference_to, some, words
-from fhir.requests import holder_of, meta_of, patient_of, request_of, role_of
+from fhir.requests import holder_of, meta_of, patient_of, request_of, role_of, said_by, signed_by
 from fhir.resources import Communication, Payload
 from records.models import EventRecord
 from translations import gettext_for
@@ -47,8 +47,8 @@ def communications(case: Case, server: Server) -> Iterator[Communication]:
             subject=patient_of(case),
             about=(reference_to("Task", part_of(case.id, task.number)),) if task else None,
             sent=event.at,
-            sender=role_of(event.actor_id) if event.actor_id else None,
-            recipient=some([_told(case, event, asked)]),
+            sender=said_by(event, server),
+            recipient=some([_told(case, event, asked, server)]),
             payload=_payload(event),
         )
 
@@ -72,16 +72,16 @@ def _answered(case: Case, event: EventRecord, asked: Mapping[UUID, EventRecord])
     return (reference_to("Communication", part_of(case.id, question.version)),) if question else None
 
 
-def _told(case: Case, event: EventRecord, asked: Mapping[UUID, EventRecord]) -> Reference | None:
+def _told(case: Case, event: EventRecord, asked: Mapping[UUID, EventRecord], server: Server) -> Reference | None:
     """To whom it was said: the requester, or whoever had the request then or had asked."""
     if event.name not in _BY_REQUESTER:
         return role_of(case.row.requester_id)
     question = _question_of(event, asked)
     if question is not None and question.actor_id is not None:
-        return role_of(question.actor_id)
+        return said_by(question, server)
     if event.name is EventName.FOLLOW_UP_ASKED and case.process.final_report is not None:
-        return role_of(case.process.final_report.signer.id)
-    return holder_of(event.holder)
+        return signed_by(case, case.process.final_report.report_id, case.process.final_report.signer.id, server)
+    return holder_of(case, event.holder)
 
 
 def _payload(event: EventRecord) -> tuple[Payload, ...] | None:

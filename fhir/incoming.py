@@ -11,14 +11,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from domain.loose import Json, dict_of, dicts_of
-from domain.messages import FROM_REQUESTERS, TO_KNOW, MessageEvent
+from domain.messages import FROM_PERFORMERS, FROM_REQUESTERS, TO_KNOW, MessageEvent
 from fhir.elements import ID
 from fhir.loose import Resources
 from fhir.message_content import content_of
 from fhir.message_rules import event_of, faults_of
 from fhir.outcomes import Faults, NotTaken
+from fhir.performed import performed_of
 from translations import Language
 from translations import gettext_noop as _
+from use_cases.performed import Performed
 from use_cases.said import Said
 
 NOT_JSON = _("The body is no JSON.")
@@ -41,6 +43,8 @@ class Message:
     header: Json
     said: Said | None
     """None for what is not acted on."""
+    performed: Performed | None = None
+    """The same of what a partner says that performs."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,18 @@ def header_id(value: object) -> str | None:
     return id_ if isinstance(id_, str) and ID.fullmatch(id_) else None
 
 
-def read_message(came: Parsed, language: Language) -> Message:
-    """The message, with words of ours (yes, no) in that language. Raises NotTaken."""
+def read_message(came: Parsed, language: Language, *, performs: bool = False) -> Message:
+    """The message, with words of ours (yes, no) in that language; what only a performer says counts of one that `performs`.
+
+    Raises NotTaken.
+    """
     try:
-        return _read(came, language)
+        return _read(came, language, performs=performs)
     except RecursionError:  # read as JSON, it may be deeper than what looks into it
         raise NotTaken(NOT_JSON, code="structure") from None
 
 
-def _read(came: Parsed, language: Language) -> Message:
+def _read(came: Parsed, language: Language, *, performs: bool) -> Message:
     bundle = _bundle(came.value)
     resources = Resources()
     for entry in dicts_of(bundle.get("entry")):
@@ -87,7 +94,7 @@ def _read(came: Parsed, language: Language) -> Message:
     if not headers:
         raise NotTaken(NO_HEADER, code="structure", about="Bundle.entry")
     header = headers[0]
-    faults = [*faults_of(bundle, header, resources)]
+    faults = [*faults_of(bundle, header, resources, performs=performs)]
     event = event_of(header)
     if faults or event is None:
         raise Faults(faults)
@@ -96,7 +103,9 @@ def _read(came: Parsed, language: Language) -> Message:
         if event in FROM_REQUESTERS and "response" not in header
         else None
     )
-    return Message(str(header["id"]), event, came.digest, header, said)
+    is_performed = performs and event in FROM_PERFORMERS and "response" not in header
+    performed = performed_of(event, header, resources, bundle, language) if is_performed else None
+    return Message(str(header["id"]), event, came.digest, header, said, performed)
 
 
 def is_known(event: MessageEvent) -> bool:

@@ -15,7 +15,7 @@ from domain.priority import Priority
 from domain.said_patients import said_patient
 from fhir.loose import Resources
 from fhir.message_lines import lines_beside, lines_of_request
-from fhir.message_names import event_replied_to, kind_of, names_of, order_id_of, request_beside
+from fhir.message_names import event_replied_to, kind_of, names_of, order_id_of, own_id_of, request_beside
 from fhir.message_rules import WRONG_VALUE, changes_meaning, foci_of
 from fhir.outcomes import Fault, Faults
 from translations import Language, gettext_for
@@ -42,10 +42,10 @@ def content_of(event: MessageEvent, header: Json, resources: Resources, bundle: 
     focus = foci_of(event, header, resources)[0]
     is_said = focus["resourceType"] == "Communication"
     patients = resources.of("Patient")
-    resources, left_out = _sound(resources, (header, focus, *patients), language)
+    resources, left_out = sound(resources, (header, focus, *patients), language)
     asked = request_beside(focus, resources) if is_said else focus
     author = _author(focus, asked, header, resources)
-    files, elsewhere = _files(resources)
+    files, elsewhere = files_of(resources)
     form = _form(_responses(asked, resources) if is_said else resources.of("QuestionnaireResponse"), language)
     if is_said:
         lines = (*lines_beside(focus, asked, resources, language), *form.lines)
@@ -68,12 +68,13 @@ def content_of(event: MessageEvent, header: Json, resources: Resources, bundle: 
         answers=form.answers,
         answers_to=form.offering,
         lines=lines,
-        text=_spoken(focus, resources) if is_said else _why(focus),
+        text=spoken(focus, resources) if is_said else _why(focus),
         files=files,
         elsewhere=elsewhere,
         left_out=left_out,
         replies_to=tuple(event_replied_to(one) for one in list_of(focus.get("inResponseTo"))) if is_said else (),
-        is_test=any(map(_is_marked_as_test, (bundle, header, focus, *patients))),
+        word=own_id_of(focus, resources) if is_said else None,
+        is_test=any(map(is_marked_as_test, (bundle, header, focus, *patients))),
     )
 
 
@@ -83,7 +84,7 @@ def _must_not_be_too_much(question: str, lines: Sequence[Line], form: "_Form") -
         raise Faults([Fault("too-long", TOO_MUCH_SAID, "Bundle.entry")])
 
 
-def _sound(resources: Resources, read: Sequence[Json], language: Language) -> tuple[Resources, tuple[Line, ...]]:
+def sound(resources: Resources, read: Sequence[Json], language: Language) -> tuple[Resources, tuple[Line, ...]]:
     """What counts of it besides what was `read` closely, and what is left out, with the reason."""
     say = gettext_for(language)
     gone, lines = [], []
@@ -110,38 +111,38 @@ def _is_struck(resource: Json) -> bool:
 
 
 @dataclass(frozen=True)
-class _Author:
+class Author:
     name: str = ""
     organization: str = ""
     licences: tuple[Licence, ...] = ()
 
 
-def _author(focus: Json, asked: Json | None, header: Json, resources: Resources) -> _Author:
+def _author(focus: Json, asked: Json | None, header: Json, resources: Resources) -> Author:
     """Who asks: the first of those named of whom a name or a licence is known."""
     named = (focus.get("requester"), focus.get("sender"), header.get("author"), (asked or {}).get("requester"))
     for reference in (*named, header.get("sender")):
-        found = _somebody(reference, resources)
+        found = somebody(reference, resources)
         if found.name or found.licences:
             return found
-    return _Author()
+    return Author()
 
 
-def _somebody(reference: object, resources: Resources, depth: int = 0) -> _Author:
+def somebody(reference: object, resources: Resources, depth: int = 0) -> Author:
     found = resources.find(reference)
     shown = resources.shown(reference)
     if (found["resourceType"] if found else kind_of(dict_of(reference))) in _PATIENTS:
-        return _Author()
+        return Author()
     if found is None:
-        return _Author(name=shown)
+        return Author(name=shown)
     if found["resourceType"] == "PractitionerRole" and depth == 0:
-        person = _somebody(found.get("practitioner"), resources, depth + 1)
-        organization = _somebody(found.get("organization"), resources, depth + 1)
-        return _Author(person.name or shown, organization.organization or organization.name, person.licences)
+        person = somebody(found.get("practitioner"), resources, depth + 1)
+        organization = somebody(found.get("organization"), resources, depth + 1)
+        return Author(person.name or shown, organization.organization or organization.name, person.licences)
     if found["resourceType"] == "Organization":
-        return _Author(organization=line_of(found.get("name")))
+        return Author(organization=line_of(found.get("name")))
     names = dicts_of(found.get("name"))
     licences = tuple(_licences(found)) if found["resourceType"] == "Practitioner" else ()
-    return _Author(name=(_full_name(names[0]) if names else "") or shown, licences=licences)
+    return Author(name=(_full_name(names[0]) if names else "") or shown, licences=licences)
 
 
 def _licences(practitioner: Json) -> Iterator[Licence]:
@@ -290,7 +291,7 @@ def _answer(answer: Json, language: Language) -> str:
     return ""
 
 
-def _spoken(communication: Json, resources: Resources) -> str:
+def spoken(communication: Json, resources: Resources) -> str:
     told = []
     for part in dicts_of(communication.get("payload")):
         told.append(text_of(part.get("contentString")))
@@ -311,26 +312,38 @@ def _why(asked: Json) -> str:
     return "\n".join(one for one in told if one)
 
 
-def _files(resources: Resources) -> tuple[tuple[InlineFile, ...], tuple[Line, ...]]:
+def files_of(resources: Resources) -> tuple[tuple[InlineFile, ...], tuple[Line, ...]]:
     """The files that lie in the message, and those of which only an address is given. Raises Faults."""
-    files, elsewhere, faults = [], [], []
+    files, elsewhere = [], []
+    faults: list[Fault] = []
     for place, attachment in _attachments(resources):
         title = line_of(attachment.get("title")) or place.partition(".")[0]
-        data = attachment.get("data")
-        beside = resources.find(attachment.get("url")) if data is None else None
-        if beside is not None and beside["resourceType"] == "Binary":
-            data = beside.get("data")
-        if data is None:
-            if line_of(attachment.get("url")):
-                elsewhere.append(Line(title, line_of(attachment["url"])))
-            continue
         try:
-            files.append(InlineFile(title, base64.b64decode("".join(str(data).split()), validate=True)))
-        except (binascii.Error, ValueError):
-            faults.append(Fault("value", WRONG_VALUE, f"{place}.data"))
+            content = bytes_of(attachment, resources, place)
+        except Faults as wrong:
+            faults += wrong.faults
+            continue
+        if content is not None:
+            files.append(InlineFile(title, content))
+        elif line_of(attachment.get("url")):
+            elsewhere.append(Line(title, line_of(attachment["url"])))
     if faults:
         raise Faults(faults)
     return tuple(files), tuple(elsewhere)
+
+
+def bytes_of(attachment: Json, resources: Resources, place: str) -> bytes | None:
+    """What an attachment holds, itself or in a Binary of the message; None where it lies elsewhere. Raises Faults."""
+    data = attachment.get("data")
+    beside = resources.find(attachment.get("url")) if data is None else None
+    if beside is not None and beside["resourceType"] == "Binary":
+        data = beside.get("data")
+    if data is None:
+        return None
+    try:
+        return base64.b64decode("".join(str(data).split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise Faults([Fault("value", WRONG_VALUE, f"{place}.data")]) from None
 
 
 def _attachments(resources: Resources) -> Iterator[tuple[str, Json]]:
@@ -356,5 +369,5 @@ def _all_answers(items: Sequence[Json], depth: int = 0) -> Iterator[Json]:
             yield from _all_answers(dicts_of(item.get("item")), depth + 1)
 
 
-def _is_marked_as_test(one: Json) -> bool:
+def is_marked_as_test(one: Json) -> bool:
     return any(label.get("code") == "HTEST" for label in dicts_of(dict_of(one.get("meta")).get("security")))

@@ -113,6 +113,12 @@ def order_id_of(asked: Json, resources: Resources) -> UUID | None:
     return next((id_ for id_ in ids if id_ is not None), None)
 
 
+def own_id_of(one: Json, resources: Resources) -> UUID | None:
+    """The id of a resource, or the one of its place in the message, where that is a UUID."""
+    texts = (line_of(one.get("id")), resources.url_of(one).removeprefix("urn:uuid:"))
+    return next((id_ for text in texts if (id_ := _uuid(text)) is not None), None)
+
+
 def _rank(identifier: Json) -> int:
     codes = {line_of(coding.get("code")) for coding in dicts_of(dict_of(identifier.get("type")).get("coding"))}
     if "FILL" in codes or identifier.get("use") == "old":

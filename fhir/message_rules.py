@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 
 from domain.loose import Json, dicts_of, line_of, list_of, text_of
-from domain.messages import FROM_REQUESTERS, MessageEvent
+from domain.messages import FROM_PERFORMERS, FROM_REQUESTERS, MessageEvent
 from fhir.elements import ID
 from fhir.loose import Resources
 from fhir.outcomes import Fault
@@ -55,6 +55,12 @@ _CODES: Mapping[tuple[str, str], frozenset[str]] = {
         {"in-progress", "completed", "amended", "entered-in-error", "stopped"}
     ),
     ("DocumentReference", "status"): frozenset({"current", "superseded", "entered-in-error"}),
+    ("Task", "status"): frozenset(
+        {
+            *("draft", "requested", "received", "accepted", "rejected", "ready", "cancelled", "in-progress", "on-hold"),
+            *("failed", "completed", "entered-in-error"),
+        }
+    ),
     ("DocumentReference", "docStatus"): frozenset({"preliminary", "final", "amended", "entered-in-error"}),
 }
 """The codes of R4 that are required, of what is read here."""
@@ -63,6 +69,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "ServiceRequest": ("status", "intent", "subject"),
     "Communication": ("status", "payload"),
 }
+_NEEDED_OF_PERFORMERS: Mapping[str, tuple[str, ...]] = {"Task": ("status", "basedOn")}
 _LISTS: Mapping[str, frozenset[str]] = {
     "MessageHeader": frozenset({"focus", "destination"}),
     "ServiceRequest": frozenset(
@@ -139,6 +146,9 @@ FOCUS: Mapping[MessageEvent, frozenset[str]] = {
     MessageEvent.UPDATE_REQUEST: frozenset({"ServiceRequest"}),
     MessageEvent.REVOKE_REQUEST: frozenset({"ServiceRequest"}),
     MessageEvent.SAID_BY_REQUESTER: frozenset({"Communication"}),
+    MessageEvent.ADD_PROCESS: frozenset({"Task"}),
+    MessageEvent.UPDATE_PROCESS: frozenset({"Task"}),
+    MessageEvent.SAID_BY_PROVIDER: frozenset({"Communication"}),
 }
 
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
@@ -149,8 +159,8 @@ _OF_BUNDLES = frozenset(
 _OF_ENTRIES = frozenset({"id", "extension", "modifierExtension", "link", "fullUrl", "resource"})
 
 
-def faults_of(bundle: Json, header: Json, resources: Resources) -> Iterator[Fault]:
-    """Everything that is wrong with a message."""
+def faults_of(bundle: Json, header: Json, resources: Resources, *, performs: bool = False) -> Iterator[Fault]:
+    """Everything that is wrong with a message; of one that `performs`, also with what it says as the performer."""
     yield from _faults_of_bundle(bundle)
     if len(resources.of("MessageHeader")) > 1:
         yield Fault("value", TWICE, "MessageHeader")
@@ -160,6 +170,28 @@ def faults_of(bundle: Json, header: Json, resources: Resources) -> Iterator[Faul
     event = event_of(header)
     if event in FROM_REQUESTERS:
         yield from _faults_of_request(event, bundle, header, resources)
+    elif performs and event in FROM_PERFORMERS:
+        yield from _faults_of_answer(event, bundle, header, resources)
+
+
+def _faults_of_answer(event: MessageEvent, bundle: Json, header: Json, resources: Resources) -> Iterator[Fault]:
+    """Of what a performer says: every focus must be what the event is about, for none may be passed over."""
+    foci = foci_of(event, header, resources)
+    named = [resources.find(focus) for focus in list_of(header.get("focus"))]
+    if not named:
+        yield Fault("required", MISSING, "MessageHeader.focus")
+    for number, one in enumerate(named):
+        if one is not None and one["resourceType"] not in FOCUS[event]:
+            yield Fault("not-supported", WRONG_VALUE, f"MessageHeader.focus[{number}]")
+    if event is MessageEvent.SAID_BY_PROVIDER and len(foci) > 1:
+        yield Fault("value", TWICE, "MessageHeader.focus")
+    if len(resources.of("Patient")) > 1:
+        yield Fault("value", TWICE, "Patient")
+    for focus in foci:
+        for name in _NEEDED_OF_PERFORMERS.get(focus["resourceType"], ()):
+            if focus.get(name) in (None, "", [], {}):
+                yield Fault("required", MISSING, f"{focus['resourceType']}.{name}")
+    yield from _faults_of_marks(bundle, (header, *foci, *resources.of("Patient"), *resources.of("DocumentReference")))
 
 
 def _faults_of_bundle(bundle: Json) -> Iterator[Fault]:

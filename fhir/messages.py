@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from uuid import UUID
 
 import structlog
 from fastapi import Request
@@ -17,6 +18,7 @@ from fastapi.responses import Response
 from domain.messages import MessageEvent
 from domain.refusals import Refusal, RefusalCode
 from fhir.addresses import Server
+from fhir.asked import order_system
 from fhir.elements import CodeableConcept, Coding
 from fhir.formats import format_wanted, received
 from fhir.incoming import Message, Parsed, header_id, is_known, parsed, read_message
@@ -28,13 +30,14 @@ from records.models import Partner
 from translations import gettext_for, language_named
 from translations import gettext_noop as _
 from translations.problems import problem_sentence
-from use_cases import partner_messages, partner_requests
+from use_cases import partner_answers, partner_messages, partner_requests
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.cases import Behind, read_case
 from use_cases.partner_messages import InHand, OtherContentError
 from use_cases.partner_requests import Done
 from use_cases.partners import partner_of
+from use_cases.performed import Performed
 from use_cases.problems import Problem, passing_problem
 from use_cases.services import Services
 from web.observe import tell
@@ -78,7 +81,8 @@ async def _read(request: Request, services: Services, caller: Caller, body: byte
         _must_be_taken(request)
         partner = await partner_of(services, caller)
         came = await asyncio.to_thread(parsed, body)
-        return partner, await asyncio.to_thread(read_message, came, language_named(partner.language))
+        language = language_named(partner.language)
+        return partner, await asyncio.to_thread(read_message, came, language, performs=partner.performs)
     except (NotTaken, Problem) as error:
         id_, digest = (header_id(came.value), came.digest) if came is not None else (None, "")
         await partner_messages.keep_refused(services, caller.actual_id, id_, body, error.code, digest)
@@ -130,9 +134,11 @@ class _Work:
 
     async def _do(self, taken: InHand, attended: Attended) -> _Answer:
         """Raises Problem or Refusal for what can be done later."""
-        done: Done | None = None
+        about: UUID | None = None
         problem: str | None = None
-        if self.message.said is None:
+        if self.message.performed is not None:
+            answer, about, problem = await self._follow(self.message.performed, attended)
+        elif self.message.said is None:
             is_taken = is_known(self.message.event) and "response" not in self.message.header
             outcome = None if is_taken else self._issue("not-supported", NOT_SUPPORTED)
             answer = self._reply("ok" if is_taken else "fatal-error", outcome)
@@ -141,16 +147,36 @@ class _Work:
                 done = await partner_requests.act(
                     self.services, self.caller, self.partner, self.message.said, attended, taken.tries
                 )
-                answer = await self._with_task(done)
+                answer, about = await self._with_task(done), done.request_id
             except (Problem, Refusal) as error:
                 if _passes(error):
                     raise
                 answer, problem = self._reply("fatal-error", self._outcome(error)), error.code
+                about = await partner_requests.request_spoken_of(self.services, self.caller, self.message.said)
                 log.warning(
                     "a message of a partner can't be done", account_id=str(self.partner.account_id), code=problem
                 )
-        await partner_messages.answered(self.services, taken, answer, done.request_id if done else None, problem)
+        has_report = self.message.performed is not None and bool(self.message.performed.documents)
+        await partner_messages.answered(self.services, taken, answer, about, problem, has_report=has_report)
         return _Answer(answer, HTTPStatus.OK, {})
+
+    async def _follow(self, performed: Performed, attended: Attended) -> tuple[Json, UUID | None, str | None]:
+        """What became of a request that the partner was asked, done: the answer, the request, and the code of why it can't be.
+
+        Raises Problem or Refusal for what can be done later.
+        """
+        system = order_system(self.server)
+        try:
+            done = await partner_answers.act(self.services, self.caller, self.partner, performed, system, attended)
+        except (Problem, Refusal) as error:
+            if _passes(error):
+                raise
+            log.warning(
+                "a message of a partner can't be done", account_id=str(self.partner.account_id), code=error.code
+            )
+            about = await partner_answers.request_spoken_of(self.services, self.partner, performed, system)
+            return self._reply("fatal-error", self._outcome(error)), about, error.code
+        return self._reply("ok", None), done.request_id, None
 
     async def _with_task(self, done: Done) -> Json:
         """The answer with the Task as it is now."""
@@ -204,7 +230,7 @@ def why_not_done(error: Problem | Refusal, event: MessageEvent, server: Server) 
     faults = (
         [(fault.told(server.language), fault.field) for fault in error.errors] if isinstance(error, Problem) else []
     )
-    elements = _OF_WORDS if event is MessageEvent.SAID_BY_REQUESTER else _OF_REQUESTS
+    elements = _ELEMENTS.get(event, _OF_REQUESTS)
     return OperationOutcome(
         issue=tuple(
             Issue(
@@ -232,6 +258,7 @@ _CODES = {
     "forbidden": "forbidden",
     "insufficient_scope": "forbidden",
     "several_requests": "multiple-matches",
+    "several_documents": "multiple-matches",
 }
 _BY_STATUS = {403: "forbidden", 404: "not-found", 409: "conflict", 412: "conflict", 429: "throttled", 503: "transient"}
 _AT = {"duplicate": ("MessageHeader.id",), "not-supported": ("MessageHeader.event",)}
@@ -259,6 +286,20 @@ _OF_REQUESTS = {
     "patient.family_name": ("Patient.name",),
     "patient.health_insurance_number": ("Patient.identifier",),
     "patient.chart_number": ("Patient.identifier",),
+}
+_OF_TASKS = {
+    **_OF_BOTH,
+    "not_found": ("Task.basedOn",),
+    "several_requests": ("Task.basedOn",),
+    "document": ("Task.output",),
+    "several_documents": ("Task.output",),
+    "unsupported_media": ("DocumentReference.content",),
+}
+_ELEMENTS: Mapping[MessageEvent, Mapping[str, tuple[str, ...]]] = {
+    MessageEvent.SAID_BY_REQUESTER: _OF_WORDS,
+    MessageEvent.SAID_BY_PROVIDER: _OF_WORDS,
+    MessageEvent.ADD_PROCESS: _OF_TASKS,
+    MessageEvent.UPDATE_PROCESS: _OF_TASKS,
 }
 """Of our codes and fields, the elements of R4 that the message has; of others none is told, for there is none of that name."""
 

@@ -101,6 +101,7 @@ def _led(value: Any, inside: Mapping[str, str], server: Server) -> Any:
 def _parts(value: Json, inside: Mapping[str, str], server: Server) -> Iterator[tuple[str, Any]]:
     for name, part in value.items():
         if name == "reference" and isinstance(part, str):
-            yield name, f"urn:uuid:{inside[part]}" if part in inside else f"{server.base}/{part}"
+            is_theirs = part.startswith("urn:uuid:")  # by what the other side has named it
+            yield name, f"urn:uuid:{inside[part]}" if part in inside else part if is_theirs else f"{server.base}/{part}"
         else:
             yield name, _led(part, inside, server)

@@ -27,6 +27,7 @@ from fhir.elements import (
 from fhir.resources import Patient, ServiceRequest, Task, TaskOutput
 from records.models import EventRecord, RequestReference
 from translations import gettext_for
+from translations import gettext_noop as _
 from translations.words import BUSINESS_STATUSES
 from use_cases.cases import Case
 from use_cases.patients import RecordedPatient
@@ -36,6 +37,9 @@ CONSULTATION = "process-request-consult"
 
 NEEDS_TO_BE_SEEN = "http://ehealthontario.ca/fhir/StructureDefinition/ca-on-eConsult-ext-patient-needs-to-be-seen"
 """Whether the patient must be seen, as Ontario's eConsult has it and CA:eReC's drafts take it over."""
+
+READ_NOW = "report-to-be-read-without-delay"
+"""The name of our extension that says so of a report; none of the guides has one."""
 
 CONSULT_NOTE = concept("http://loinc.org", "11488-4", "Consult note")
 
@@ -84,12 +88,41 @@ def role_of(account_id: UUID | str) -> Reference:
     return reference_to("PractitionerRole", account_id)
 
 
-def holder_of(holder: Mapping[str, Any]) -> Reference | None:
-    """Who has a request: a person, or the clinic whose providers or dispatchers do."""
+def is_outside(event: EventRecord) -> bool:
+    """Whether it was said at a partner that answers."""
+    return event.actor_role is Role.PROVIDER and event.command.get("outside") is not None
+
+
+def said_by(event: EventRecord, server: Server) -> Reference | None:
+    """Who gave a command: somebody here, or whoever a partner's message names, by that name alone, for nobody here knows them."""
+    if not is_outside(event):
+        return role_of(event.actor_id) if event.actor_id else None
+    name, organization = event.command["outside"].get("name"), event.command["outside"].get("organization")
+    shown = f"{name} ({organization})" if name and organization else name or organization
+    return Reference(display=shown or gettext_for(server.language)(_("A partner’s system")))
+
+
+def signed_by(case: Case, report_id: UUID, signer_id: UUID, server: Server) -> Reference:
+    """Who has signed a document; of one from outside, its author, as the message names them."""
+    signings = (one for one in case.events if one.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED))
+    signed = next((one for one in signings if one.command["report_id"] == str(report_id)), None)
+    by = said_by(signed, server) if signed is not None and is_outside(signed) else None
+    return by or role_of(signer_id)
+
+
+def is_from_outside(case: Case, report_id: UUID) -> bool:
+    """Whether a partner has sent that document."""
+    return any(is_outside(one) for one in case.events if one.command.get("report_id") == str(report_id))
+
+
+def holder_of(case: Case, holder: Mapping[str, Any]) -> Reference | None:
+    """Who has a request: a person, or the clinic whose providers, whose dispatchers or whose system do."""
     kind = HolderKind(holder["kind"])
     if kind is HolderKind.NOBODY:
         return None
-    return role_of(holder["id"]) if holder["id"] else reference_to("Organization", holder["clinic_id"])
+    systems = {str(event.actor_id) for event in case.events if is_outside(event)}
+    is_person = holder["id"] and str(holder["id"]) not in systems
+    return role_of(holder["id"]) if is_person else reference_to("Organization", holder["clinic_id"])
 
 
 def offering_code(offering: ServiceOffering, server: Server) -> CodeableConcept:
@@ -100,7 +133,7 @@ def offering_code(offering: ServiceOffering, server: Server) -> CodeableConcept:
 def service_request(case: Case, server: Server) -> Iterator[ServiceRequest]:
     """The request itself. One that is being written is not given out."""
     forms = case.forms
-    asked_of = holder_of(case.process.holder.model_dump(mode="json"))
+    asked_of = holder_of(case, case.process.holder.model_dump(mode="json"))
     is_with_others = case.process.holder.kind is not HolderKind.REQUESTER
     yield ServiceRequest(
         id=str(case.id),
@@ -206,7 +239,7 @@ def tasks(case: Case, server: Server) -> Iterator[Task]:
             id=part_of(case.id, task.number),
             meta=meta_of(case),
             language=server.language,
-            extension=_seen(task, case),
+            extension=some([*_seen(task, case), *_urgent(case, server)]),
             identifier=(
                 Identifier(system=server.identifiers("task-number"), value=f"{case.row.number}-{task.number}"),
             ),
@@ -222,7 +255,7 @@ def tasks(case: Case, server: Server) -> Iterator[Task]:
             authored_on=task.began_at,
             last_modified=_last_said(task, case, is_last=task is course[-1]),
             requester=role_of(case.row.requester_id),
-            owner=holder_of(step.holder_before if task.has_ended else case.events[-1].holder),
+            owner=holder_of(case, step.holder_before if task.has_ended else case.events[-1].holder),
             output=_output(task, case),
         )
 
@@ -263,10 +296,17 @@ def _is_answered(task: CourseTask) -> bool:
     return task.because is EventName.FINAL_REPORT_ISSUED
 
 
-def _seen(task: CourseTask, case: Case) -> tuple[Extension, ...] | None:
-    if case.needs_visit is None or not _is_answered(task):
-        return None
-    return (Extension(url=NEEDS_TO_BE_SEEN, value_boolean=case.needs_visit),)
+def _seen(task: CourseTask, case: Case) -> Iterator[Extension]:
+    if case.needs_visit is not None and _is_answered(task):
+        yield Extension(url=NEEDS_TO_BE_SEEN, value_boolean=case.needs_visit)
+
+
+def _urgent(case: Case, server: Server) -> Iterator[Extension]:
+    """Whether what was issued must be read without delay, where it is shown with the request."""
+    shown = {document.report_id for document in case.documents}
+    urgent = [document.urgent for document in case.process.documents if document.report_id in shown]
+    if urgent:
+        yield Extension(url=f"{server.base}/extensions/{READ_NOW}", value_boolean=any(urgent))
 
 
 def _output(task: CourseTask, case: Case) -> tuple[TaskOutput, ...] | None:

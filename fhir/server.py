@@ -151,7 +151,7 @@ async def binary(
     if is_known(request, tag):
         return Response(status_code=304, headers={"ETag": tag})
     if as_file:
-        response = pdf_response(document.pdf, document.filename)
+        response = pdf_response(document.pdf, document.filename, opens=not document.outside)
     else:
         held = Binary(
             id=str(report_id),

@@ -14,9 +14,11 @@ from uuid import UUID
 from domain.fhir_course import tasks_of
 from domain.loose import dict_of, dicts_of, line_of
 from domain.messages import MessageEvent
+from domain.requests import EventName
 from domain.told_partners import Heard, message_id
 from domain.webhooks import WITH_DOCUMENT
 from fhir.addresses import Server, part_of
+from fhir.asked import asked, order_name
 from fhir.documents import diagnostic_reports, document_references
 from fhir.elements import Coding, Meta, Reference, Resource
 from fhir.exchange import communications
@@ -47,10 +49,31 @@ def message_to_send(telling: Telling) -> bytes:
     return json.dumps(told(telling, server), ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def knock(telling: Telling, id_: UUID) -> bytes:
+    """A message about nobody, marked as a test: what an informer tells, which asks nobody to do anything."""
+    server = Server.of(telling.settings, language_named(telling.partner.language))
+    header = MessageHeader(
+        id=str(id_),
+        meta=Meta(security=(IS_TEST,)),
+        event_coding=Coding(system=telling.partner.event_system, code=MessageEvent.UPDATE_RECORD.value),
+        destination=(Destination(endpoint=telling.endpoint.url),),
+        source=Source(name="Relais", software="Relais", endpoint=server.messages),
+    )
+    made = {**bundle([header.as_json()], server), "meta": {"security": [IS_TEST.as_json()]}}
+    return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def told(telling: Telling, server: Server) -> Json:
     """The message that tells an event."""
-    message, event = telling.message, telling.message.event
+    if telling.given is not None:
+        return _message(*asked(telling, telling.given, server), telling, server)
     focus, beside = _what(telling, server)
+    return _message([one.as_json() for one in focus], [one.as_json() for one in beside], telling, server)
+
+
+def _message(focus: Sequence[Json], beside: Sequence[Json], telling: Telling, server: Server) -> Json:
+    """A message about the `focus`, with what lies `beside`, and everybody whom it names."""
+    message, event = telling.message, telling.message.event
     actor = telling.people.get(telling.event.actor_id) if telling.event.actor_id else None
     author = actor if actor is not None and set(actor.account.roles).intersection(SHOWN) else None
     header = MessageHeader(
@@ -60,11 +83,11 @@ def told(telling: Telling, server: Server) -> Json:
         destination=(Destination(endpoint=telling.endpoint.url),),
         author=role_of(author.account.id) if author else None,
         source=Source(name="Relais", software="Relais", endpoint=server.messages),
-        focus=tuple(_reference(one) for one in focus),
+        focus=tuple(Reference(reference=f"{one['resourceType']}/{one['id']}") for one in focus),
     )
-    resources = [one.as_json() for one in (header, *focus, *beside)]
+    resources = [header.as_json(), *focus, *beside]
     resources += _people_in(resources, telling, server)
-    made = bundle([_known_as(one, telling) for one in resources], server)
+    made = bundle([_known_as(one, telling, _words(telling)) for one in resources], server)
     return {**made, **({"meta": {"security": [IS_TEST.as_json()]}} if telling.case.row.is_test else {})}
 
 
@@ -124,21 +147,28 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(part)
 
 
-def _known_as(value: Any, telling: Telling) -> Any:
-    """The same, with what the partner calls the request wherever it is named."""
+def _words(telling: Telling) -> Mapping[str, str]:
+    """How a partner calls the questions that it has asked about the report, by how we refer to them."""
+    asked = [one for one in telling.case.events if one.name is EventName.FOLLOW_UP_ASKED] if not telling.given else []
+    words = ((part_of(telling.case.id, one.version), (one.command.get("outside") or {}).get("word")) for one in asked)
+    return {f"Communication/{id_}": f"urn:uuid:{word}" for id_, word in words if word}
+
+
+def _known_as(value: Any, telling: Telling, words: Mapping[str, str]) -> Any:
+    """The same, with what the partner calls the request, and what it has asked, wherever that is named."""
     if isinstance(value, list):
-        return [_known_as(one, telling) for one in value]
+        return [_known_as(one, telling, words) for one in value]
     if not isinstance(value, dict):
         return value
-    known = {name: _known_as(part, telling) for name, part in value.items()}
-    if telling.called is not None and known.get("reference") == f"ServiceRequest/{telling.case.id}":
-        known["identifier"] = placer(*telling.called).as_json()
+    known = {name: _known_as(part, telling, words) for name, part in value.items()}
+    if isinstance(known.get("reference"), str):
+        known["reference"] = words.get(known["reference"], known["reference"])
+    called = telling.called
+    if telling.given is not None:
+        called = order_name(telling.case, telling.given, Server.of(telling.settings, "fr"))
+    if called is not None and known.get("reference") == f"ServiceRequest/{telling.case.id}":
+        known["identifier"] = placer(*called).as_json()
     return known
-
-
-def _reference(resource: Resource) -> Reference:
-    made = resource.as_json()
-    return Reference(reference=f"{made['resourceType']}/{made['id']}")
 
 
 # What is answered

@@ -31,7 +31,7 @@ KINDS: Mapping[Act, str] = {
     Act.JOURNAL: _("the journal of accesses of its patient"),
     Act.ENGINE: _("what the workflow engine keeps of it"),
     Act.PHONE_PHOTO: _("a photo, sent by a telephone with a link of theirs"),
-    Act.MESSAGE: _("what became of it, told to its system by a message"),
+    Act.MESSAGE: _("what is asked, or what became of it, told to another system by a message"),
     Act.SEARCH: _("the line of the worklist, found by the patient"),
 }
 """What one can look at."""

@@ -33,11 +33,13 @@ from translations import gettext_noop as _
 from translations.problems import PHOTO_WARNINGS
 from translations.typography import COLON, set_in_french
 from translations.words import (
+    ASKED_MESSAGES,
     CONSENT_GIVERS,
     CONSENT_PARTS,
     DOCUMENTS,
     ISSUERS,
     LATE,
+    MESSAGE_STATES,
     PHOTO_VIEWS,
     PRIORITIES,
     RETURN_REASONS,
@@ -445,6 +447,8 @@ def _environment(language: Language) -> Environment:
         "statuses": STATUSES,
         "roles": ROLES,
         "return_reasons": RETURN_REASONS,
+        "asked_messages": ASKED_MESSAGES,
+        "message_states": MESSAGE_STATES,
         "priorities": PRIORITIES,
         "priority_words": partial(priority_words, language=language),
         "priority_options": lambda offering: [(code, priority_words(code, offering, language)) for code in PRIORITIES],

@@ -120,7 +120,7 @@ FIELDS: Mapping[str, str] = {
 
 TEXT_FIELDS = ("given_name", "family_name", "title", "profession", "licence_number", "email", "language")
 
-PLACES = {"operators_only": "roles", "last_administrator": "roles", "still_holds_requests": "roles"}
+PLACES = dict.fromkeys(("operators_only", "last_administrator", "still_holds_requests", "clinic_has_partner"), "roles")
 """At which field it is said why a change was not taken."""
 
 _DESTINATIONS = {"one_place": "to", "unknown_provider": "to", "unknown_clinic": "to", "clinic_not_routed": "to"}

@@ -61,7 +61,9 @@ class Team:
     people: Sequence[ProviderView]
 
     def not_served(self, offerings: Iterable[str]) -> list[str]:
-        """Those of the service offerings, by code, that nobody of them serves."""
+        """Those of the service offerings, by code, that nobody of them serves; of a system that answers, nobody has said."""
+        if self.clinic.outside:
+            return []
         return [code for code in offerings if all(person.not_served([code]) for person in self.people)]
 
 

@@ -16,10 +16,12 @@ from domain.typed_dates import as_date
 from portal import on_this_device, pages
 from portal.pages import Visit, VisitOf
 from portal.providers import teams
+from records.lost_messages import MOST_COUNTED
 from records.models import Account
 from records.worklist import MAX_LIMIT, Count, Sort, WorklistFilter
 from translations import gettext_noop as _
 from use_cases.catalogue import list_clinics, newest_offerings
+from use_cases.lost_messages import count_lost_messages
 from use_cases.requests import RequestSummary, find_summaries
 from use_cases.saved_filters import Criteria, list_filters
 from use_cases.to_do import ToDo
@@ -253,6 +255,7 @@ async def worklist_page(visit: Visit, address: str, notice: pages.Notice | None,
         is_first_page=not cursor,
         to_do_count=await count_to_do(visit.services, visit.caller),
         to_do_words=TO_DO,
+        lost_messages=await _lost_messages(visit, cursor),
         offerings=await newest_offerings(visit.services),
         minds_absences=runs_others,
         holders=known,
@@ -270,6 +273,15 @@ async def worklist_page(visit: Visit, address: str, notice: pages.Notice | None,
     if query.get("sort") == wanted.sort:
         on_this_device.keep(page, visit.services.settings, SORT_COOKIE, wanted.sort)
     return page
+
+
+async def _lost_messages(visit: Visit, cursor: str | None) -> str:
+    """How many messages did not arrive; empty where none is shown. Where results alone are replaced, nobody looks."""
+    headers = visit.request.headers
+    if cursor or ("hx-request" in headers and "hx-history-restore-request" not in headers):
+        return ""
+    count = await count_lost_messages(visit.services, visit.caller)
+    return f"{count}+" if count == MOST_COUNTED else str(count or "")
 
 
 async def _just_done(visit: Visit, ids: Sequence[str]) -> list[RequestSummary]:

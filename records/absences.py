@@ -25,6 +25,7 @@ from domain.requests import Role
 from records.errors import RecordsError
 from records.ids import new_id
 from records.models import AbsenceRecord, Account
+from records.partners import answers_now
 
 
 class AbsenceRefusedError(RecordsError):
@@ -123,8 +124,9 @@ async def is_away(session: AsyncSession, provider_id: uuid.UUID) -> bool:
 
 
 def is_away_provider(account_id: ColumnExpressionArgument[uuid.UUID | None] | uuid.UUID) -> ColumnElement[bool]:
-    """The same in SQL."""
-    serves = exists().where(Account.id == account_id, Account.active, Account.roles.contains([Role.PROVIDER]))
+    """The same in SQL. A partner's system that answers is no person, and is there for as long as it can be asked."""
+    is_provider = Account.roles.contains([Role.PROVIDER]) | answers_now()
+    serves = exists().where(Account.id == account_id, Account.active, is_provider)
     return is_absent_today(account_id) | not_(serves)
 
 

@@ -1130,7 +1130,8 @@ class Notice(Base):
     where they are several, the one that must act. It goes from `send_at` on, and is given up some days later; `told_with` is the
     notice whose e-mail tells this one too. `taken_up_by` names the activity that has it in hand, since `taken_up_at`.
     A notice of ``command_refused`` or ``submission_refused`` tells somebody that what they gave (`command_id`), and were told to
-    be queued, was refused in the end; one of ``unread_report`` that nothing happened: its `command_id` says with which report.
+    be queued, was refused in the end; one of ``unread_report`` that nothing happened: its `command_id` says with which report;
+    one of ``message_lost`` that a message between Relais and a partner's system was: its `command_id` says which, and when.
     """
 
     __tablename__ = "notices"
@@ -1731,6 +1732,7 @@ class Partner(Base):
 
     `liaison_id` is the person of the clinic for whom it asks where the message's own author has no account there.
     `dispatch_clinic_id` routes its requests; `offerings` says which offering a partner's service is, by its code or name.
+    `performs`: what its clinic is given to answer goes to it by messages (`domain.asked_partners`).
     """
 
     __tablename__ = "partners"
@@ -1743,6 +1745,7 @@ class Partner(Base):
     default_offering: Mapped[str | None]
     offerings: Mapped[Json]
     licence_systems: Mapped[list[str]]
+    performs: Mapped[bool] = mapped_column(server_default="false")
 
 
 class PartnerMessage(Base):
@@ -1751,7 +1754,8 @@ class PartnerMessage(Base):
     One that was taken in hand is there once for its `message_id`, whatever became of it; `answer` is None until it is answered.
     One that could not be read, or was no message, was `refused`, and may come again in another form. `problem` is the code of
     why what was read is not done; `tries` counts how often it was taken in hand. `request_id` is what it has made, from when it
-    is begun, or what it is about, once it is done.
+    is begun, or what it is about, once it is done, or can't be. `has_report`: a document lies in it that may be the report of
+    that request. `people_told_at` is when people were told that it can't be done.
     """
 
     __tablename__ = "partner_messages"
@@ -1769,8 +1773,20 @@ class PartnerMessage(Base):
     answered_at: Mapped[datetime | None]
     answer: Mapped[Json | None] = mapped_column(SealedJson("partner_messages.answer", None))
     request_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id", ondelete="SET NULL"), index=True)
+    has_report: Mapped[bool] = mapped_column(server_default="false")
+    people_told_at: Mapped[datetime | None]
 
     __table_args__ = (
+        Index(
+            "ix_partner_messages_untold",
+            "request_id",
+            postgresql_where=text("problem IS NOT NULL AND request_id IS NOT NULL AND people_told_at IS NULL"),
+        ),
+        Index(
+            "ix_partner_messages_not_done",
+            "answered_at",
+            postgresql_where=text("problem IS NOT NULL AND request_id IS NOT NULL"),
+        ),
         Index(
             "ux_partner_messages_taken",
             *("partner_id", "message_id"),
@@ -1788,7 +1804,8 @@ class PartnerEndpoint(Base):
     `sealed_secret` is what the partner has given (a client's secret, or with what messages are signed), or the private key of
     which it has the `public_key`. `verified_at` is when somebody there last answered a message; `paused_until` when it wants to
     hear again; `failing_since` since when every call has failed. `version` is another one after each change of the terms, and
-    none comes back, not even where they were removed between.
+    none comes back, not even where they were removed between. `given_by` is who said its present address (None on the command
+    line).
     """
 
     __tablename__ = "partner_endpoints"
@@ -1808,6 +1825,7 @@ class PartnerEndpoint(Base):
     failing_since: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
     version: Mapped[uuid.UUID]
+    given_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
 
 
 class ToldMessage(Base):
@@ -1816,7 +1834,7 @@ class ToldMessage(Base):
     Nothing of the patient stands here: what it says is made when it goes. `sequence` is the event's version, `part` the place
     among the messages of the event, `version` the request's. `claimed_by` is the number of the sender that has it in hand;
     `attempts` counts the tries since it was written, or last replayed. `told_to` is where it went, by the host, as the audit
-    has it; `answered` FHIR's code of why it was not taken.
+    has it; `answered` FHIR's code of why it was not taken. `people_told_at` is when people were told last that it did not arrive.
     """
 
     __tablename__ = "told_messages"
@@ -1838,9 +1856,18 @@ class ToldMessage(Base):
     answered: Mapped[str | None]
     told_to: Mapped[str | None]
     settled_at: Mapped[datetime | None]
+    people_told_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("request_id", "sequence", "part"),
+        Index("ix_told_messages_lost", "settled_at", postgresql_where=text("state IN ('refused', 'failed')")),
+        Index(
+            "ix_told_messages_untold",
+            "request_id",
+            postgresql_where=text(
+                "state IN ('refused', 'failed') AND (people_told_at IS NULL OR people_told_at < settled_at)"
+            ),
+        ),
         Index("ix_told_messages_partner", "partner_id", "id"),
         Index(
             "ix_told_messages_waiting",

@@ -52,7 +52,17 @@ from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
 from records.commands import TAKEN_AWAY
 from records.ids import new_id
-from records.models import Account, EventRecord, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
+from records.lost_messages import Untold
+from records.models import (
+    Account,
+    AccountKind,
+    EventRecord,
+    GivenCommand,
+    Notice,
+    NoticeStatus,
+    RequestRecord,
+    table_of,
+)
 from records.restrictions import is_shut_out, is_shut_to_account, shut_to, shuts_out
 from records.straight import Straight
 
@@ -90,9 +100,15 @@ _IS_UNDELIVERABLE = text("notices.status IN ('refused', 'expired', 'failed')")
 STUCK = "stuck"
 """The event of a notice that tells that a request waits for nobody who can go on with it."""
 
+_IS_SOMEBODY = Account.kind == AccountKind.PERSON
+"""A partner's system that holds a request reads no e-mails: it hears of it by messages."""
+
 COMMAND_REFUSED = "command_refused"
 SUBMISSION_REFUSED = "submission_refused"
 """The events of a notice that tells somebody that what they gave, and were told to be queued, was refused in the end."""
+
+MESSAGE_LOST = "message_lost"
+"""The event of a notice that tells that a message between Relais and a partner's system did not arrive, or can't be done."""
 
 LONGEST_LIST = 500
 
@@ -202,7 +218,9 @@ async def _concerned(session: AsyncSession, event: Event, request: Request, abou
     if not parties:
         return {}
     of_party = [party.label(f"is_party_{number}") for number, party in enumerate(parties)]
-    query = select(Account, *of_party).where(or_(*parties), Account.active, ~is_shut_out(event.request_id))
+    query = select(Account, *of_party).where(
+        or_(*parties), Account.active, _IS_SOMEBODY, ~is_shut_out(event.request_id)
+    )
     found = (await session.execute(query)).all()
     return {
         account.id: Told(account, recipient, importance)
@@ -368,7 +386,11 @@ async def plan_refused_command_notices(session: AsyncSession, given: GivenComman
         return []
     account = await session.get_one(Account, given.account_id)
     party = _PARTIES.get(Role(given.command["actor"]["role"]), Recipient.DISPATCHERS)
-    is_told = account.active and not await shuts_out(session, given.request_id, account.id)
+    is_told = (
+        account.active
+        and account.kind is AccountKind.PERSON
+        and not await shuts_out(session, given.request_id, account.id)
+    )
     told = [Told(account, party, Importance.ACTION)] if is_told else []
     event = SUBMISSION_REFUSED if given.name in ("submit", "resubmit") else COMMAND_REFUSED
     await _insert(
@@ -438,6 +460,52 @@ async def plan_stuck_notices(session: AsyncSession, row: RequestRecord) -> list[
         Notice.request_id == row.id, Notice.command_id == key, Notice.status == NoticeStatus.QUEUED
     )
     return list(await session.scalars(query))
+
+
+Heard = tuple[uuid.UUID, uuid.UUID, Recipient]
+"""Somebody who was told of lost messages of a partner, as which party."""
+
+
+@dataclass(frozen=True)
+class LostTold:
+    """Who is told by now of what was lost of a request; the ids of the notices to send now."""
+
+    heard: frozenset[Heard]
+    notice_ids: tuple[uuid.UUID, ...]
+
+
+async def plan_lost_message_notices(
+    session: AsyncSession, untold: Untold, now: datetime, heard: Collection[Heard]
+) -> LostTold:
+    """Tell a request's dispatchers that a message was lost, and its requester where it concerns them.
+
+    Who has `heard` in the same round of others of the same partner is not told once more: their e-mail leads to all of them.
+    """
+    row = untold.row
+    of_whom = [(Recipient.DISPATCHERS, Importance.ACTION, _members(Holder.dispatch(row.dispatch_clinic_id)))]
+    if untold.is_requesters:  # first: of somebody who is both, what waits for them counts
+        of_whom.insert(0, (Recipient.REQUESTER, Importance.INFORMATION, Account.id == row.requester_id))
+    people = {
+        account.id: Told(account, recipient, importance)
+        for recipient, importance, who in of_whom
+        for account in await _told_of(session, row.id, who)
+    }
+    parties = {
+        id_: frozenset((id_, partner_id, told.recipient) for partner_id in untold.partner_ids)
+        for id_, told in people.items()
+    }
+    key = f"message:{min((*untold.sent, *untold.came))}:{now.isoformat()}"
+    planned = await _insert(
+        session,
+        row.id,
+        row.process_version,
+        MESSAGE_LOST,
+        [told for id_, told in people.items() if not parties[id_].issubset(heard)],
+        in_time_for_the_digest=False,
+        command_id=key,
+    )
+    queued = tuple(one.id for one in planned if one.status is NoticeStatus.QUEUED)
+    return LostTold(frozenset(one for of_one in parties.values() for one in of_one), queued)
 
 
 # What reached nobody
@@ -661,7 +729,9 @@ def _members(holder: Holder) -> ColumnElement[bool]:
 
 async def _told_of(session: AsyncSession, request_id: uuid.UUID, who: ColumnElement[bool]) -> list[Account]:
     """Those of them who are active, and to whom the request is not shut."""
-    return list(await session.scalars(select(Account).where(who, Account.active, ~is_shut_out(request_id))))
+    return list(
+        await session.scalars(select(Account).where(who, Account.active, _IS_SOMEBODY, ~is_shut_out(request_id)))
+    )
 
 
 def _first_status(told: Told, in_time_for_the_digest: bool) -> NoticeStatus:

@@ -4,26 +4,32 @@ Nothing of a patient stands here: what a message says is made when it goes. How 
 """
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, func, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.asked_partners import ASKS, PARTS, SENT, Asked, asked_because, clinics_concerned
 from domain.events import Event
-from domain.requests import Status
-from domain.told_partners import MessageState, is_of_partner, messages_of
+from domain.lifecycle import TAKEN_BACK_WITHIN
+from domain.messages import MessageEvent
+from domain.requests import Request, Status
+from domain.told_partners import MessageState, is_by_partner, is_of_partner, messages_of
 from domain.webhooks import DisabledReason, EndpointState
 from records.ids import new_id
-from records.models import Partner, PartnerEndpoint, RequestRecord, ToldMessage, table_of
+from records.models import Account, Partner, PartnerEndpoint, RequestRecord, ToldMessage, table_of
 
 CHANNEL = "relais_told_messages"
 """The channel on which senders hear that there is something to send."""
 
 REPLAYED = frozenset({MessageState.FAILED, MessageState.REFUSED, MessageState.DROPPED})
 """What somebody can send once more."""
+
+HELD_FOR = TAKEN_BACK_WITHIN + timedelta(seconds=1)
+"""So long nobody is asked: whoever has given the request there may take that back."""
 
 _MESSAGES = table_of(ToldMessage)
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', '')")
@@ -45,6 +51,61 @@ async def tell_event(session: AsyncSession, row: RequestRecord, event: Event) ->
     state = await _state_of(session, partner_id) if said else None
     if state is None:
         return
+    await _write(session, row, event, partner_id, state, dict(enumerate(said)))
+
+
+async def ask_event(session: AsyncSession, row: RequestRecord, event: Event, request: Request) -> None:
+    """Write down what partners that perform are sent because of a new event, in the event's transaction.
+
+    What waits for one that is to do nothing more does not go any more, and it is told so only where it may know of the request.
+    What a partner has said itself, it is not told.
+    """
+    clinics = clinics_concerned(event, request)
+    performing = await performing_partners(session, clinics) if clinics else {}
+    for asked in asked_because(event, request, performing):
+        if not is_by_partner(event.command.id, asked.partner_id):
+            await _ask(session, row, event, asked)
+
+
+async def _ask(session: AsyncSession, row: RequestRecord, event: Event, asked: Asked) -> None:
+    partner_id = asked.partner_id
+    state = await _state_of(session, partner_id)
+    if state is None:
+        return
+    is_asked = await _is_asked(session, partner_id, event.request_id)
+    if asked.message is not MessageEvent.ADD_REQUEST and not is_asked:
+        return  # what it does not know of changes nothing there, nor is it over once more
+    if asked.message is MessageEvent.REVOKE_REQUEST:
+        of_request = ToldMessage.request_id == event.request_id, ToldMessage.event.in_(ASKS)
+        waits = ToldMessage.state.in_((MessageState.PENDING, MessageState.FAILED))
+        drop = update(ToldMessage).where(ToldMessage.partner_id == partner_id, *of_request, waits)
+        dropped = drop.values(state=MessageState.DROPPED, settled_at=event.at)
+        await session.execute(dropped, execution_options={"synchronize_session": False})
+        if await giving_of(session, partner_id, event.request_id) is None:
+            return
+    await _write(session, row, event, partner_id, state, {PARTS[asked.message]: asked.message})
+
+
+async def _is_asked(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID) -> bool:
+    """Whether the last that was written down is that the partner is asked, and not that this is over."""
+    query = select(ToldMessage.event).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == request_id,
+        ToldMessage.event.in_((MessageEvent.ADD_REQUEST, MessageEvent.REVOKE_REQUEST)),
+    )
+    newest = query.order_by(ToldMessage.sequence.desc(), ToldMessage.part.desc()).limit(1)
+    return await session.scalar(newest) is MessageEvent.ADD_REQUEST
+
+
+async def _write(
+    session: AsyncSession,
+    row: RequestRecord,
+    event: Event,
+    partner_id: uuid.UUID,
+    state: EndpointState,
+    said: Mapping[int, MessageEvent],
+) -> None:
+    """The messages of an event to one partner, by their places."""
     is_off = state is EndpointState.DISABLED
     message = {
         "partner_id": partner_id,
@@ -56,12 +117,67 @@ async def tell_event(session: AsyncSession, row: RequestRecord, event: Event) ->
         "next_attempt": func.now(),
         "settled_at": event.at if is_off else None,
     }
-    rows = [{**message, "id": new_id(), "part": part, "event": one} for part, one in enumerate(said)]
+    rows = [
+        {**message, "id": new_id(), "part": part, "event": one, "next_attempt": func.now() + _held(one)}
+        for part, one in said.items()
+    ]
     await session.execute(insert(_MESSAGES).values(rows))
     if not is_off:
         of_request = ToldMessage.request_id == event.request_id, ToldMessage.state == MessageState.FAILED
         await _send_again(session, partner_id, *of_request)
         await session.execute(_TELL)
+
+
+def _held(message: MessageEvent) -> timedelta:
+    """How long it waits first: what asks has the whole chart in it, and can't be called back."""
+    return HELD_FOR if message is MessageEvent.ADD_REQUEST else timedelta()
+
+
+async def performing_partners(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """By clinic, the partner to which what it is given goes by messages; for those of these clinics that have one."""
+    query = (
+        select(Account.clinic_id, Partner.account_id)
+        .join(Account, Account.id == Partner.account_id)
+        .where(Partner.performs, Account.clinic_id.in_(clinic_ids))
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+async def giving_of(
+    session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, *, before: int | None = None
+) -> int | None:
+    """With which event the partner was asked last for that request, as far as that has gone there; or `before` another event.
+
+    None where nothing has.
+    """
+    gone = select(ToldMessage.sequence).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == request_id,
+        ToldMessage.event == MessageEvent.ADD_REQUEST,
+        ToldMessage.told_to.is_not(None),
+    )
+    if before is not None:
+        gone = gone.where(ToldMessage.sequence < before)
+    return await session.scalar(gone.order_by(ToldMessage.sequence.desc()).limit(1))
+
+
+async def is_order_over(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, sequence: int) -> bool:
+    """Whether the order of that event is over: the partner is told so since, or asked anew, whether that has gone yet or not."""
+    later = select(ToldMessage.id).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == request_id,
+        ToldMessage.event.in_((MessageEvent.ADD_REQUEST, MessageEvent.REVOKE_REQUEST)),
+        ToldMessage.sequence > sequence,
+    )
+    return await session.scalar(later.limit(1)) is not None
+
+
+async def sent_about(
+    session: AsyncSession, request_id: uuid.UUID, events: Collection[MessageEvent]
+) -> Sequence[ToldMessage]:
+    """What partners were, or are to be, sent about a request by messages of these events, in their order."""
+    query = select(ToldMessage).where(ToldMessage.request_id == request_id, ToldMessage.event.in_(events))
+    return (await session.scalars(query.order_by(ToldMessage.sequence, ToldMessage.part))).all()
 
 
 async def _state_of(session: AsyncSession, partner_id: uuid.UUID) -> EndpointState | None:
@@ -180,16 +296,27 @@ async def replay_since(session: AsyncSession, partner_id: uuid.UUID, since: date
 async def _send_again(session: AsyncSession, partner_id: uuid.UUID, *which: ColumnElement[bool]) -> int:
     again = update(ToldMessage).where(ToldMessage.partner_id == partner_id, ToldMessage.state.in_(REPLAYED), *which)
     pending = again.values(
-        state=MessageState.PENDING, attempts=0, next_attempt=func.now(), settled_at=None, told_to=None, answered=None
+        state=MessageState.PENDING,
+        attempts=0,
+        next_attempt=func.now(),
+        settled_at=None,
+        told_to=case((ToldMessage.event.in_(SENT), ToldMessage.told_to), else_=None),
+        answered=None,
     )
     done = await session.execute(pending, execution_options={"synchronize_session": False})
     return done.rowcount if isinstance(done, CursorResult) else 0
 
 
 async def told_through(session: AsyncSession, message: ToldMessage) -> ToldMessage:
-    """The message up to whose event the partner knows the request when that one arrives: itself, or a later one that did."""
+    """The message up to whose event the partner knows the request when that one arrives: itself, or a later one that did.
+
+    What asks says always what it said at first: it tells of no Task.
+    """
+    if message.event in SENT:
+        return message
     later = select(ToldMessage).where(
         ToldMessage.request_id == message.request_id,
+        ToldMessage.partner_id == message.partner_id,
         ToldMessage.sequence > message.sequence,
         ToldMessage.state == MessageState.DELIVERED,
     )

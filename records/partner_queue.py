@@ -10,10 +10,11 @@ from datetime import datetime
 from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.asked_partners import ASKS, SENT, is_with
 from domain.service_accounts import Scope
 from domain.told_partners import MOST_AT_ONCE, MessageState, Outcome
 from domain.webhooks import EndpointState, Tried
-from records import partner_outbox, partners, requests, service_accounts
+from records import partner_outbox, partners, requests, restrictions, service_accounts
 from records.models import Partner, PartnerEndpoint, RequestRecord, ToldMessage
 from records.service_accounts import Found
 
@@ -22,7 +23,8 @@ _DUE = """
     AND (e.paused_until IS NULL OR e.paused_until <= :now)
     AND NOT EXISTS (
         SELECT FROM told_messages earlier
-        WHERE earlier.request_id = m.request_id AND earlier.state = 'pending'
+        WHERE earlier.request_id = m.request_id AND earlier.partner_id = m.partner_id
+          AND (earlier.state = 'pending' OR earlier.claimed_by IS NOT NULL)
           AND (earlier.sequence, earlier.part) < (m.sequence, m.part)
     )
     AND (e.verified_at IS NOT NULL AND e.state = 'active' OR m.request_id = coalesce((
@@ -31,7 +33,8 @@ _DUE = """
         ORDER BY tried.id LIMIT 1
     ), m.request_id))
 """
-"""One at a time of each request, in the order of its events. Where nobody has answered yet, those of one request alone are tried:
+"""One at a time of each request and partner, in the order of its events; what is under way counts although nobody wants it any
+more. Where nobody has answered yet, those of one request alone are tried:
 to a wrong address, no second patient's goes. What could not be made, or had no token, has not left and holds up nobody."""
 
 _READY = text(
@@ -68,10 +71,11 @@ _CLAIM = text(
 
 @dataclass(frozen=True)
 class Taken:
-    """A message that a sender has in hand."""
+    """A message that the sender of that number has in hand."""
 
     id: uuid.UUID
     partner_id: uuid.UUID
+    number: int
 
 
 @dataclass(frozen=True)
@@ -95,18 +99,19 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
         return []
     claimed = list(await session.scalars(_CLAIM, {"ids": ready, "number": number, "now": now}))
     found = await session.execute(select(ToldMessage.id, ToldMessage.partner_id).where(ToldMessage.id.in_(claimed)))
-    return sorted((Taken(id_, partner_id) for id_, partner_id in found), key=lambda one: one.id)
+    return sorted((Taken(id_, partner_id, number) for id_, partner_id in found), key=lambda one: one.id)
 
 
 async def to_tell(session: AsyncSession, taken: Taken, now: datetime) -> Told | None:
     """What may be told now, right before it goes. None for what may not: it is dropped, or does not wait any more.
 
     A partner is told of a request that its system has made and its clinic asked for, wherever that is now; while the service
-    account lives and may send messages, and its terms say where.
+    account lives and may send messages, and its terms say where. One that is asked hears nothing that a restriction shuts to it,
+    since whenever, but that it is to do nothing more.
     """
     message = await session.get(ToldMessage, taken.id, populate_existing=True, with_for_update=True)
-    if message is None:
-        return None
+    if message is None or message.claimed_by != taken.number:
+        return None  # whoever waited for long lost their number meanwhile, and another sender has it in hand
     endpoint = await partner_outbox.load(session, taken.partner_id)
     if message.state is not MessageState.PENDING or endpoint is None or endpoint.state is EndpointState.DISABLED:
         message.claimed_by = None
@@ -114,17 +119,43 @@ async def to_tell(session: AsyncSession, taken: Taken, now: datetime) -> Told | 
     partner = await partners.load(session, taken.partner_id)
     system = await service_accounts.load(session, taken.partner_id)
     row = await requests.load_request(session, message.request_id)
-    if partner is None or system is None or row is None or not _may_be_told(system, row, now):
-        message.state, message.settled_at, message.claimed_by = MessageState.DROPPED, now, None
+    if partner is None or system is None or row is None:
+        _end(message, MessageState.DROPPED, now)
+        return None
+    is_over = message.event in ASKS and await partner_outbox.is_order_over(
+        session, message.partner_id, message.request_id, message.sequence
+    )
+    is_shut = message.event in ASKS and await restrictions.shuts_out(session, row.id, taken.partner_id)
+    why_not = MessageState.DROPPED if is_over or is_shut else _why_not(message, partner, system, row, now)
+    if why_not is not None:
+        _end(message, why_not, now)
         return None
     through = await partner_outbox.told_through(session, message)
     return Told(message, through, partner, system, endpoint, row)
 
 
-def _may_be_told(system: Found, row: RequestRecord, now: datetime) -> bool:
-    if not system.may(Scope.MESSAGES_SEND, now):
-        return False
-    return row.system_id == system.account.id and row.requester_clinic_id == system.account.clinic_id
+def _end(message: ToldMessage, state: MessageState, now: datetime) -> None:
+    message.state, message.settled_at, message.claimed_by = state, now, None
+
+
+def _why_not(
+    message: ToldMessage, partner: Partner, system: Found, row: RequestRecord, now: datetime
+) -> MessageState | None:
+    """What becomes of what a partner may not hear; None where it may.
+
+    One that is asked hears nothing of the patient once the request is not with it, which nobody misses (`dropped`). Where it may
+    not be asked any more, for its account or its terms, what it was to hear has failed: somebody must do something.
+    """
+    account = system.account
+    is_open = system.may(Scope.MESSAGES_SEND, now)
+    if message.event not in SENT:
+        may = is_open and row.system_id == account.id and row.requester_clinic_id == account.clinic_id
+        return None if may else MessageState.DROPPED
+    if message.event not in ASKS:
+        return None if is_open else MessageState.FAILED
+    if not is_with(requests.process_of(row), account.clinic_id, account.id):
+        return MessageState.DROPPED
+    return None if is_open and partner.performs else MessageState.FAILED
 
 
 async def note_told_to(session: AsyncSession, message: ToldMessage, host: str) -> bool:

@@ -4,12 +4,26 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.requests import HolderKind, Status
+from domain.service_accounts import Scope
+from domain.webhooks import EndpointState
 from records import data_keys
-from records.models import Account, Json, Partner, PartnerMessage, ReceivedRequest, table_of
+from records.models import (
+    Account,
+    Clinic,
+    Json,
+    Partner,
+    PartnerEndpoint,
+    PartnerMessage,
+    ReceivedRequest,
+    RequestRecord,
+    ServiceAccount,
+    table_of,
+)
 
 _PARTNERS = table_of(Partner)
 
@@ -24,6 +38,72 @@ async def keep(session: AsyncSession, partner: Partner) -> None:
     known = {column.name: getattr(partner, column.name) for column in _PARTNERS.columns}
     written = insert(_PARTNERS).values(known)
     await session.execute(written.on_conflict_do_update(constraint=_PARTNERS.primary_key, set_=known))
+
+
+def answers_now() -> ColumnElement[bool]:
+    """Of rows of `Account`: whether it is the system of a partner that answers what its clinic is given, and can be asked: it may
+    come in, and its terms say where.
+    """
+    query = (
+        select(Partner.account_id)
+        .join(ServiceAccount, ServiceAccount.account_id == Partner.account_id)
+        .join(PartnerEndpoint, PartnerEndpoint.account_id == Partner.account_id)
+        .where(
+            Account.active,
+            Partner.account_id == Account.id,
+            Partner.performs,
+            ServiceAccount.expires_at > func.now(),
+            ServiceAccount.scopes.contains([Scope.MESSAGES_SEND.value]),
+            PartnerEndpoint.state != EndpointState.DISABLED,
+        )
+    )
+    return query.correlate(Account).exists()
+
+
+async def clinics_outside(session: AsyncSession) -> dict[uuid.UUID, bool]:
+    """The clinics for which a partner's system answers, each with whether it can be asked now."""
+    query = select(Account.clinic_id, answers_now()).join(Partner, Partner.account_id == Account.id)
+    return {row[0]: row[1] for row in await session.execute(query.where(Partner.performs))}
+
+
+async def other_performs(session: AsyncSession, clinic_id: uuid.UUID, account_id: uuid.UUID) -> bool:
+    """Whether another partner answers what that clinic is given. The clinic is kept from others who say so at the same time."""
+    await session.execute(select(Clinic.id).where(Clinic.id == clinic_id).with_for_update(key_share=True))
+    query = (
+        select(Partner.account_id)
+        .join(Account, Account.id == Partner.account_id)
+        .where(Partner.performs, Account.clinic_id == clinic_id, Partner.account_id != account_id)
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def that_performs(session: AsyncSession, clinic_id: uuid.UUID) -> uuid.UUID | None:
+    """The partner that answers what that clinic is given, whether it can be asked now or not."""
+    query = select(Partner.account_id).join(Account, Account.id == Partner.account_id)
+    return await session.scalar(query.where(Partner.performs, Account.clinic_id == clinic_id).limit(1))
+
+
+async def performs_from_now_on(session: AsyncSession, clinic_id: uuid.UUID) -> bool:
+    """Whether a partner answers what that clinic is given; that no other transaction says so until this one ends."""
+    await session.execute(select(Clinic.id).where(Clinic.id == clinic_id).with_for_update(read=True))
+    return await that_performs(session, clinic_id) is not None
+
+
+async def has_requests(session: AsyncSession, clinic_id: uuid.UUID, account_id: uuid.UUID | None) -> bool:
+    """Whether a clinic has requests, or gave some back to be submitted again; of its pool, and that account or (None) anybody."""
+    is_whose = RequestRecord.holder_id == account_id if account_id else true()
+    in_pool = RequestRecord.holder_kind == HolderKind.POOL
+    is_held = and_(
+        RequestRecord.holder_clinic_id == clinic_id,
+        or_(in_pool, and_(RequestRecord.holder_kind == HolderKind.PROVIDER, is_whose)),
+    )
+    by = RequestRecord.process["returned_by"]
+    is_back = and_(
+        RequestRecord.status == Status.RETURNED,
+        by["clinic_id"].astext == str(clinic_id),
+        by["id"].astext == str(account_id) if account_id else true(),
+    )
+    return await session.scalar(select(RequestRecord.id).where(or_(is_held, is_back)).limit(1)) is not None
 
 
 async def people_licensed(session: AsyncSession, clinic_id: uuid.UUID, licence: str) -> Sequence[Account]:
@@ -78,12 +158,18 @@ async def note_request(session: AsyncSession, partner_id: uuid.UUID, message_id:
 
 
 async def answer_message(
-    session: AsyncSession, id_: uuid.UUID, answer: Json, request_id: uuid.UUID | None, problem: str | None
+    session: AsyncSession,
+    id_: uuid.UUID,
+    answer: Json,
+    request_id: uuid.UUID | None,
+    problem: str | None,
+    *,
+    has_report: bool,
 ) -> None:
     """What was answered to a message that was taken in hand; `problem` is why it is not done."""
     message = await session.get_one(PartnerMessage, id_)
     message.answer, message.answered_at, message.problem = answer, datetime.now(UTC), problem
-    message.request_id = request_id or message.request_id
+    message.request_id, message.has_report = request_id or message.request_id, has_report
     await session.flush()
 
 

@@ -89,6 +89,7 @@ async def record_event(
             await statistics.count(session, row, event, request)
             await webhooks.tell_event(session, row, event, request)
             await partner_outbox.tell_event(session, row, event)
+            await partner_outbox.ask_event(session, row, event, request)
             planned = await plan_notices(session, event, request, mails_gather_for, at_once=at_once)
         in_hand = planned if at_once else None
     if row.process_version < request.version:

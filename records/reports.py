@@ -12,6 +12,9 @@ from records.errors import BeingSignedError, ContentConflictError, NotFoundError
 from records.models import FrozenReport, Json, ReportDraft, StoredDocument
 from records.requests import lock_request, process_of
 
+BY_MESSAGE = "message"
+"""How it is proved that a partner has signed a report: its system has sent it, signed or not, and it is kept as it came."""
+
 
 async def load_report_draft(session: AsyncSession, request_id: uuid.UUID) -> ReportDraft | None:
     """The report as it is being written; None when nobody has begun."""

@@ -32,13 +32,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.requests import Holder, HolderKind, Role
-from records import absences
+from records import absences, partners
 from records.ids import new_id
 from records.models import (
     Account,
     AccountKind,
     Json,
     Participant,
+    Partner,
+    PartnerEndpoint,
     RequestRecord,
     RequestRestriction,
     RestrictionEnd,
@@ -90,7 +92,9 @@ def _shut_to(
 
 
 def _wrote_it(account_id: ColumnExpressionArgument[uuid.UUID] | uuid.UUID) -> Exists:
-    return exists().where(_ASKED.id == RequestRestriction.request_id, _ASKED.requester_id == account_id)
+    """Whether it is who asked, or the system that has made the request for them."""
+    wrote_it = or_(_ASKED.requester_id == account_id, _ASKED.system_id == account_id)
+    return exists().where(_ASKED.id == RequestRestriction.request_id, wrote_it)
 
 
 def _means(account: type[Account]) -> ColumnElement[bool]:
@@ -113,9 +117,12 @@ _GIVEN = union_all(
     select(ServiceSecret.account_id.label("kept_id"), ServiceSecret.given_by).where(_LIVES),
     select(ServiceKey.account_id, ServiceKey.given_by).where(ServiceKey.ended_at.is_(None)),
     select(WebhookEndpoint.id, WebhookEndpoint.given_by).where(WebhookEndpoint.account_id.is_(None)),
+    select(PartnerEndpoint.account_id, PartnerEndpoint.given_by).where(
+        exists().where(Partner.account_id == PartnerEndpoint.account_id, Partner.performs)
+    ),
 ).subquery("given")
 """Who can come in as a system, or hears what a webhook is told: they were given a secret of it that lives, said a key by which it
-signs, or where the webhook is.
+signs, or where the webhook is; or where the partner is that is sent what its clinic is given.
 """
 
 
@@ -175,8 +182,29 @@ def is_shut_to_account(
 
 
 def _names(account: type[Account]) -> Exists:
-    """Restrictions that hold and shut somebody out; of which request is still to be said."""
-    return exists().where(_means(account), _holds(), ~_wrote_it(account.id).correlate(RequestRestriction, account))
+    """Restrictions that hold and shut somebody out, or a system; of which request is still to be said."""
+    is_system = account.kind == AccountKind.SERVICE
+    means = or_(_means(account), and_(is_system, _means_system(account)))
+    wrote_it = _wrote_it(account.id).correlate(RequestRestriction, account)
+    return exists().where(_holds(), or_(and_(means, ~wrote_it), and_(is_system, _means_keeper(account))))
+
+
+def _means_system(account: type[Account]) -> ColumnElement[bool]:
+    """Whether a restriction means a clinic's system: with its administrators, or with the providers for whom it answers."""
+    answers = exists().where(Partner.account_id == account.id, Partner.performs).correlate(account)
+    of_role = or_(
+        RequestRestriction.role == Role.CLINIC_ADMINISTRATOR, and_(RequestRestriction.role == Role.PROVIDER, answers)
+    )
+    return and_(RequestRestriction.clinic_id == account.clinic_id, of_role)
+
+
+def _means_keeper(account: type[Account]) -> ColumnElement[bool]:
+    """Whether a restriction shuts out somebody who can come in as that system."""
+    keeper = aliased(Account)
+    wrote_it = _wrote_it(keeper.id).correlate(RequestRestriction, keeper)
+    keepers = select(keeper.id).join(_GIVEN, _GIVEN.c.given_by == keeper.id)
+    means = keepers.where(_GIVEN.c.kept_id == account.id, _means(keeper), ~wrote_it)
+    return means.correlate(RequestRestriction, account).exists()
 
 
 def _holds() -> ColumnElement[bool]:
@@ -210,7 +238,9 @@ async def is_away(session: AsyncSession, request_id: uuid.UUID, provider_id: uui
 
 
 async def is_open_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
-    """Whether anybody who is active has that role at the clinic and may see this request."""
+    """Whether anybody who is active has that role at the clinic and may see this request; a partner's system counts as one of the
+    providers for whom it answers, while it can be asked.
+    """
     return await _is_one(session, clinic_id, role, ~is_shut_out(request_id))
 
 
@@ -220,7 +250,10 @@ async def is_shut_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id
 
 
 async def _is_one(session: AsyncSession, clinic_id: uuid.UUID, role: Role, which: ColumnElement[bool]) -> bool:
-    of_clinic = and_(Account.clinic_id == clinic_id, Account.active, Account.roles.contains([role.value]))
+    has_role: ColumnElement[bool] = Account.roles.contains([role.value])
+    if role is Role.PROVIDER:
+        has_role = or_(has_role, partners.answers_now())
+    of_clinic = and_(Account.clinic_id == clinic_id, Account.active, has_role)
     return await session.scalar(select(Account.id).where(of_clinic, which).limit(1)) is not None
 
 
@@ -235,10 +268,17 @@ async def is_shut_to_all(session: AsyncSession, request_id: uuid.UUID, clinic_id
 
 
 async def is_shut_to_holder(session: AsyncSession, request_id: uuid.UUID, holder: Holder) -> bool:
-    """Whether the holder is a provider, or a pool of them, and none of these may see the request."""
+    """Whether the holder is a provider, or a pool of them, and none of these may see the request. The pool of a clinic for which
+    a partner's system answers is that system's, whether it can be asked now or not.
+    """
     if holder.kind is HolderKind.PROVIDER and holder.id is not None:
         return await shuts_out(session, request_id, holder.id)
     if holder.kind is HolderKind.POOL and holder.clinic_id is not None:
+        if not await are_there(session, request_id):
+            return False
+        partner_id = await partners.that_performs(session, holder.clinic_id)
+        if partner_id is not None:
+            return await shuts_out(session, request_id, partner_id)
         return await is_shut_to_all(session, request_id, holder.clinic_id, Role.PROVIDER)
     return False
 

@@ -17,7 +17,7 @@ from domain.audit import Act
 from domain.commands import Reassign
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, Holder, HolderKind, Role, Status
-from records import audit, commands, restrictions
+from records import audit, commands, partners, restrictions
 from records.audit import By
 from records.models import Account, GivenCommand, RequestRecord, Side
 from records.requests import process_of
@@ -142,4 +142,11 @@ async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: 
 async def _has_let_go(session: AsyncSession, holder: Holder) -> Account | None:
     """The provider who holds it, if they can't work on it any more."""
     account = await session.get(Account, holder.id) if holder.kind is HolderKind.PROVIDER and holder.id else None
-    return None if account is None or (account.active and Role.PROVIDER in account.roles) else account
+    return None if account is None or await _can_work(session, account) else account
+
+
+async def _can_work(session: AsyncSession, account: Account) -> bool:
+    """Whether a holder can go on with what they hold. A partner's system that answers for its clinic is no provider by roles."""
+    if not account.active:
+        return False
+    return Role.PROVIDER in account.roles or await partners.that_performs(session, account.clinic_id) == account.id

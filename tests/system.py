@@ -189,6 +189,8 @@ async def run_system(
     *,
     encryption_keys: str | None = None,
     server_limits: Mapping[str, int] | None = None,
+    public_url: str = "http://relais.test",
+    webhooks_to_this_machine: bool = False,
 ) -> AsyncIterator[System]:
     """Start everything but PostgreSQL and SMTP, which are given. `server_limits` are dynamic settings of the Temporal server."""
     settings = Settings(
@@ -207,7 +209,8 @@ async def run_system(
         projection_timeout_seconds=PATIENCE_SECONDS,
         document_timeout_seconds=PATIENCE_SECONDS,
         mails_per_second=1000.0,
-        public_url="http://relais.test",
+        public_url=public_url,
+        webhooks_to_this_machine=webhooks_to_this_machine,
         support_phone="1 866 555-0123",
         wrong_passwords_per_address=10_000,  # everybody in the tests has the same
         **LIMITS,

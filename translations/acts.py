@@ -47,7 +47,7 @@ _BY_KIND: Mapping[Act, str] = {
     Act.ENGINE: _("What the service keeps internally of the request, opened by its operator"),
     Act.PHONE_PHOTO: _("A photo, sent by a telephone"),
     Act.EMERGENCY: _("Access to the request in an emergency"),
-    Act.MESSAGE: _("What became of the request, told to the system that had sent it"),
+    Act.MESSAGE: _("What is asked, or what became of it, told to another system by a message"),
     Act.LIST: _LIST,
     Act.DESTROYED: _("Destruction of the request, when its time was over"),
     Act.LOOK: _("Viewing of something else of the request"),

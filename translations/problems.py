@@ -185,6 +185,13 @@ PROBLEMS: Mapping[str, str] = {
     "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
     "reference_taken": _("Your system calls another request by this reference."),
     "several_requests": _("What is sent names more than one request, and can be about one only."),
+    "clinic_has_providers": _("People of this clinic answer requests; a partner answers for a clinic of its own."),
+    "clinic_has_partner": _("A partner’s system answers for this clinic: nobody is a provider there."),
+    "clinic_has_requests": _(
+        "Its partner would not be sent what this clinic has already. Give these requests to somebody else first."
+    ),
+    "partner_has_requests": _("Requests are with this partner. Give them to somebody else first."),
+    "several_documents": _("More than one document could be the report, and nothing says which it is."),
     "other_patient": _("What is sent names another patient than this request."),
     "test_differs": _("A test can't be about a real request, nor what is real about a test (HTEST)."),
     "cursor_expired": _(

@@ -10,12 +10,14 @@ from domain.commands import ReturnReason
 from domain.consents import ConsentGiver
 from domain.fhir_course import BusinessStatus
 from domain.health_insurance import Issuer
+from domain.messages import MessageEvent
 from domain.offerings import DeadlineName, ServiceOffering
 from domain.photos import PhotoView
 from domain.priority import Priority
 from domain.refusals import RefusalCode
 from domain.requests import DocumentKind, EventName, Role, Status
 from domain.retention import KeptBecause
+from domain.told_partners import MessageState
 from translations import LOCALES, Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import span
@@ -30,6 +32,30 @@ STATUSES: Mapping[Status, str] = {
     Status.CLOSED: _("Closed"),
     Status.CANCELLED: _("Cancelled"),
     Status.ABANDONED: _("Abandoned"),
+}
+
+ASKED_MESSAGES: Mapping[MessageEvent, str] = {
+    MessageEvent.ADD_REQUEST: _("The request, with its form"),
+    MessageEvent.UPDATE_REQUEST: _("The request, changed"),
+    MessageEvent.SAID_BY_REQUESTER: _("What the requester said"),
+    MessageEvent.REVOKE_REQUEST: _("That it is not asked any more"),
+}
+"""What goes to a partner that answers a request."""
+
+LOST_MESSAGES: Mapping[MessageEvent, str] = {
+    **ASKED_MESSAGES,
+    MessageEvent.ADD_PROCESS: _("That the request is there"),
+    MessageEvent.UPDATE_PROCESS: _("How the request stands, or its report"),
+    MessageEvent.SAID_BY_PROVIDER: _("What was asked or answered about it"),
+}
+"""What a message was to tell that did not arrive."""
+
+MESSAGE_STATES: Mapping[MessageState, str] = {
+    MessageState.PENDING: _("not delivered yet"),
+    MessageState.DELIVERED: _("delivered"),
+    MessageState.REFUSED: _("refused by the partner"),
+    MessageState.FAILED: _("not delivered"),
+    MessageState.DROPPED: _("not sent: the request was not with the partner any more"),
 }
 
 BUSINESS_STATUSES: Mapping[BusinessStatus, str] = {

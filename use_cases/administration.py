@@ -18,7 +18,7 @@ from domain.clinic_calendar import ClinicCalendar
 from domain.model import COMPOSED, DISCREET, ONE_LINE
 from domain.requests import Role
 from engine.client import EngineConnection
-from records import account_events, account_letters, people, renewals, second_factors
+from records import account_events, account_letters, partners, people, renewals, second_factors
 from records.database import Database
 from records.models import Account, Clinic
 from records.offering_versions import known_codes
@@ -173,6 +173,8 @@ async def add_account(
                 raise AdministrationError(
                     f"There is no clinic with the code {clinic}: make it with `relais add-clinic`."
                 )
+            if Role.PROVIDER in roles and await partners.performs_from_now_on(session, found.id):
+                raise AdministrationError(f"A partner's system answers for the clinic {clinic}: it has no providers.")
             account = await people.add_account(
                 session,
                 clinic_id=found.id,

@@ -38,6 +38,7 @@ class Caller:
 
     `renews`: a page that they have open asks for itself anew, because of something that happened. `in_emergency`: the call reads
     one request, also where that was opened in an emergency; without it, nothing of that shows.
+    `performs`: it is a partner's system that answers what its clinic was given, as a provider of it.
     """
 
     account: Account
@@ -47,6 +48,7 @@ class Caller:
     system: System | None = None
     renews: bool = False
     in_emergency: InEmergency | None = None
+    performs: bool = False
 
     def also_in_emergency(self) -> "Caller":
         """The same caller, to whom shows as well what they have opened in an emergency; to a system nothing does."""
@@ -61,6 +63,10 @@ class Caller:
         """The same caller after a change of the account."""
         return replace(self, account=account)
 
+    def performing(self) -> "Caller":
+        """A partner's system as it answers by itself what its clinic was given; whoever calls otherwise, unchanged."""
+        return self if self.system is None else replace(self, account=self.system.account, performs=True)
+
     @property
     def id(self) -> UUID:
         """The account's id."""
@@ -74,6 +80,8 @@ class Caller:
     @property
     def roles(self) -> frozenset[Role]:
         """What the person is at the clinic."""
+        if self.performs:
+            return frozenset({Role.PROVIDER})
         roles = frozenset(Role(role) for role in self.account.roles)
         return roles if self.system is None else roles & ACTS_AS
 
@@ -99,6 +107,7 @@ class Caller:
     @property
     def viewer(self) -> Viewer:
         """The same, as the records' rules of visibility know them."""
-        roles = SEES_AS if self.system is not None and self.acts_for is None else self.roles
+        is_nobody = self.system is not None and self.acts_for is None and not self.performs
+        roles = SEES_AS if is_nobody else self.roles
         system_id = self.system.account.id if self.system is not None else None
         return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=roles, system_id=system_id)

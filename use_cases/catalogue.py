@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from domain.calendar import day_of
 from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import ServiceOffering
 from domain.requests import Role
-from records import absences, load, people
+from records import absences, load, partners, people
 from records.absences import Presence
 from records.load import Load
 from records.models import Account, Clinic
@@ -40,6 +41,9 @@ class ClinicView(View):
     )
     pool_waiting: int | None = Field(
         description="Requests that wait for any of its providers; only for those who may list these."
+    )
+    outside: Literal["answers", "away"] | None = Field(
+        description="Where a system of its own answers for all its providers, by messages: whether it can be asked now."
     )
 
 
@@ -112,6 +116,7 @@ async def list_clinics(services: Services, caller: Caller) -> list[ClinicView]:
         shown = [c for c in all_clinics if policy.may_route_to(own, c.id) or Role.OPERATOR in caller.roles]
         listed = {c.id for c in shown if policy.may_list_providers(caller, c, own)}
         waiting = await load.pools_waiting(session, listed, caller.viewer)
+        outside = await partners.clinics_outside(session)
     return [
         ClinicView(
             id=c.id,
@@ -121,6 +126,7 @@ async def list_clinics(services: Services, caller: Caller) -> list[ClinicView]:
             phone=c.phone,
             calendar=ClinicCalendar.model_validate(c.calendar),
             pool_waiting=waiting.get(c.id, 0) if c.id in listed else None,
+            outside=("answers" if outside[c.id] else "away") if c.id in outside else None,
         )
         for c in shown
     ]

@@ -39,7 +39,8 @@ class Call:
 
     `seen_offering` is the version of the offering whose form they saw, where a page says so; `held_by` the person who had the
     request when they saw it, where only that counts. `as_received`: the form came as a message, and what it lacks nobody here can
-    fill in; `told_by` is its author, as the message names them, for the audit.
+    fill in; `told_by` is its author, as the message names them, for the audit. `outside` is who says it at a partner that
+    answers.
     """
 
     caller: Caller
@@ -50,6 +51,7 @@ class Call:
     held_by: UUID | None = None
     as_received: bool = False
     told_by: str = ""
+    outside: c.Outside | None = None
 
 
 class CommandReceipt(View):
@@ -78,6 +80,7 @@ class Head(TypedDict):
     actor: Actor
     sent_at: datetime
     expected_version: int | None
+    outside: c.Outside | None
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ async def _write_down(
         if expected_state.holder.id != call.held_by:
             raise Refusal(RefusalCode.VERSION_CONFLICT, "somebody else has it, or will have it by what is on its way")
     expected = state.version if call.expected_version is not None else None
-    head = Head(id=call.command_id, actor=actor, sent_at=now, expected_version=expected)
+    head = Head(id=call.command_id, actor=actor, sent_at=now, expected_version=expected, outside=call.outside)
     command = await order.made(Moment(services, session, call, row, request, head))
     if not lifecycle.counts_while_signing(order.command) and standing.is_being_signed:
         raise policy.not_yet()  # it would be refused, for a document is being made then

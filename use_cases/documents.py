@@ -1,8 +1,10 @@
 """The signed documents of a request: which there are, what they say, their bytes, and whether they are what was signed."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -12,10 +14,10 @@ from documents.content import ReportContent
 from documents.verification import Problem as SignatureProblem
 from documents.verification import Verification, document_hash
 from domain.audit import Act
-from domain.requests import DocumentKind
-from records import reports, unread_reports
+from domain.requests import DocumentKind, EventName
+from records import reports, requests, unread_reports
 from records.errors import ContentDiffersError, NotFoundError
-from records.models import FrozenReport, RequestRecord, StoredDocument
+from records.models import EventRecord, FrozenReport, RequestRecord, StoredDocument
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.attended import Attended
@@ -39,28 +41,40 @@ class DocumentView(View):
     signed_at: datetime
     sha256: str
     size_bytes: int
+    outside: bool = Field(
+        False, description="It came from a partner, as a document of theirs: nothing of it was made or signed here."
+    )
 
 
 class VerificationView(Findings):
     """The verdict on a stored document; `problems` says what is wrong with it.
 
     `unchanged` means that the bytes are those of the records (`sha256`); if not, `differs_from_records` is among the problems,
-    for another document may well be signed validly.
+    for another document may well be signed validly. Of what came from `outside`, that is all that is said: it is never `valid`.
     """
 
     report_id: UUID
     unchanged: bool
     problems: list[SignatureProblem | Literal["differs_from_records"]]
     sha256: str = Field(description="Of the bytes as they are stored now.")
+    outside: bool = Field(
+        False,
+        description="It came from a partner, and is compared with what came. Whether it is signed, Relais does not say.",
+    )
+
+
+NOT_OURS = Verification(problems=())
+"""Of a document from outside: whoever has signed it, or not, was never asked for that here."""
 
 
 @dataclass(frozen=True)
 class SignedDocument:
-    """The very bytes that were signed, their SHA-256, and a name for the file."""
+    """The very bytes that were signed, their SHA-256, and a name for the file; whether they are a partner's, as they came."""
 
     pdf: bytes
     sha256: str
     filename: str
+    outside: bool = False
 
 
 async def list_documents(services: Services, caller: Caller, request_id: UUID) -> list[DocumentView]:
@@ -70,7 +84,16 @@ async def list_documents(services: Services, caller: Caller, request_id: UUID) -
         await log_access(session, caller, row, Act.REQUEST)
         documents = await reports.documents_of(session, row.id)
         names = await Names.load(session, [document.signer_id for document in documents], [])
-    return [document_view(document, names) for document in documents]
+        signed = signed_with(await requests.timeline(session, row.id)) if documents else {}
+    return [document_view(document, names, signed) for document in documents]
+
+
+_SIGNED = (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED)
+
+
+def signed_with(events: Iterable[EventRecord]) -> dict[UUID, Mapping[str, Any]]:
+    """The commands with which documents were signed, by their reports."""
+    return {UUID(one.command["report_id"]): one.command for one in events if one.name in _SIGNED}
 
 
 async def read_document(services: Services, caller: Caller, request_id: UUID, report_id: UUID) -> SignedDocument:
@@ -81,10 +104,11 @@ async def read_document(services: Services, caller: Caller, request_id: UUID, re
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
         await unread_reports.note_reading(session, row, caller.actual_id, report_id)
+        outside = await _is_outside(session, report_id)
     pdf = await _stored(services, document)
     if document_hash(pdf) != document.pdf_sha256:
         raise await fault(services, row.id, document.object_key, "differs")
-    return SignedDocument(pdf, document.pdf_sha256, f"{row.number}-{document.number}-{document.kind}.pdf")
+    return SignedDocument(pdf, document.pdf_sha256, f"{row.number}-{document.number}-{document.kind}.pdf", outside)
 
 
 async def read_content(
@@ -120,22 +144,29 @@ async def verify(
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
+        outside = await _is_outside(session, report_id)
     pdf = await _stored(services, document, as_it_lies=True)
     now = datetime.now(UTC)
-    verdict = await attended(_verify(services, caller, pdf, now))
+    verdict = NOT_OURS if outside else await attended(_verify(services, caller, pdf, now))
     sha256 = document_hash(pdf)
     unchanged = sha256 == document.pdf_sha256
     if not unchanged:
         await fault(services, row.id, document.object_key, "differs")
     return VerificationView(
         report_id=report_id,
-        valid=verdict.valid and unchanged,
+        valid=verdict.valid and unchanged and not outside,
         problems=[*verdict.problems, *(() if unchanged else ("differs_from_records",))],
         unchanged=unchanged,
         sha256=sha256,
+        outside=outside,
         checked_at=now,
         **found(verdict),
     )
+
+
+async def _is_outside(session: AsyncSession, report_id: UUID) -> bool:
+    frozen = await reports.load_frozen_report(session, report_id)
+    return frozen is not None and frozen.proof_method == reports.BY_MESSAGE
 
 
 async def _verify(services: Services, caller: Caller, pdf: bytes, now: datetime) -> Verification:
@@ -169,13 +200,16 @@ async def _document_to_see(
     return row, document
 
 
-def document_view(document: StoredDocument, names: Names) -> DocumentView:
-    """What is known of a signed document."""
+def document_view(
+    document: StoredDocument, names: Names, signed_with: Mapping[UUID, Mapping[str, Any]] = MappingProxyType({})
+) -> DocumentView:
+    """What is known of a signed document; `signed_with` are the commands of signatures, by their reports."""
     return DocumentView(
         report_id=document.report_id,
         number=document.number,
         kind=document.kind,
-        signer=names.person(document.signer_id),
+        outside=names.is_system(document.signer_id),
+        signer=names.who(document.signer_id, signed_with.get(document.report_id, {})),
         signed_at=document.signed_at,
         sha256=document.pdf_sha256,
         size_bytes=document.size_bytes,

@@ -28,7 +28,7 @@ from use_cases.guessing import Origin
 from use_cases.names import Names
 from use_cases.new_passwords import MIN_PASSWORD, check_new_password, known_of
 from use_cases.passwords import MAX_PASSWORD, hash_password
-from use_cases.people import Name, PersonFields, check_offerings, clinic_of, usable_address
+from use_cases.people import Name, PersonFields, check_answers_itself, check_offerings, clinic_of, usable_address
 from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import MAX_USERNAME, BearerToken, new_token
@@ -121,7 +121,8 @@ async def invite(
 ) -> InvitationSent:
     """Invite somebody: the link goes by e-mail, the second code is in the answer. The same `key` invites once, without the code.
 
-    Raises Problem `not_found`, `operators_only`, `unknown_offering`, `idempotency_key_reused`, or what is wrong with a field.
+    Raises Problem `not_found`, `operators_only`, `unknown_offering`, `clinic_has_partner`, `idempotency_key_reused`, or what is
+    wrong with a field.
     """
     email = usable_address(services.settings, new.email)
     by.check_gives(new.roles)
@@ -129,6 +130,7 @@ async def invite(
     async with services.database.session() as session:
         await clinic_of(session, by, clinic_id)
         await check_offerings(session, new.offerings)
+        await check_answers_itself(session, clinic_id, new.roles)
         before = await _made_before(session, by, key)
         now = datetime.now(UTC)
         said: dict[str, object] = {
@@ -263,7 +265,8 @@ async def accept(
 async def join(
     session: AsyncSession, invitation: Invitation, username: str, password_hash: str, by: Hand, now: datetime
 ) -> Account:
-    """The account that was invited to. Raises Problem `username_taken`, which leaves everything as it was."""
+    """The account that was invited to. Raises Problem `username_taken`, `clinic_has_partner`; then all is as it was."""
+    await check_answers_itself(session, invitation.clinic_id, invitation.roles)
     try:
         account = await people.add_account(
             session,

@@ -1,6 +1,7 @@
 """The people and clinics that views name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -20,6 +21,9 @@ class PersonView(View):
     profession: str = ""
     clinic_id: UUID
     clinic: str
+    outside: bool = Field(
+        False, description="Said at a partner, under the name that its message gives: nobody here has checked it."
+    )
 
 
 class HolderView(View):
@@ -57,6 +61,15 @@ class Names:
         if account.id not in self._people:
             self._people[account.id] = person_view(account, self._clinics[account.clinic_id])
         return self._people[account.id]
+
+    def who(self, account_id: UUID | None, command: Mapping[str, Any]) -> PersonView | None:
+        """Who gave a command: of a partner's system that answers, the one whom its message names."""
+        person, outside = self.person(account_id), command.get("outside")
+        if person is None or outside is None or not self.is_system(account_id):
+            return person
+        name = outside.get("name") or outside.get("organization") or person.name
+        clinic = outside.get("organization") or person.clinic
+        return person.model_copy(update={"name": f"{name} ({clinic})", "profession": "", "outside": True})
 
     def is_system(self, account_id: UUID | None) -> bool:
         """Whether that is a clinic's system, and no person."""

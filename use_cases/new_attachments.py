@@ -119,7 +119,7 @@ async def add(
     """
     if place.there is not None:
         return await _again(services, caller, place.there, file)
-    found = await attended(_examined_in_turn(services, caller, file.content))
+    found = await attended(examined_in_turn(services, caller, file.content))
     try:
         return await keep_examined(services, caller, place, file, found)
     except NotFoundError:  # the draft was removed meanwhile
@@ -238,7 +238,7 @@ async def _store(services: Services, row: RequestRecord, attachment_id: UUID, fi
     return _Stored(key, original, keys, pages)
 
 
-async def _examined_in_turn(services: Services, caller: Caller, file: BinaryIO) -> Media:
+async def examined_in_turn(services: Services, caller: Caller, file: BinaryIO) -> Media:
     media_type = await kind_of(services, file)  # takes no processor: what is refused by it waits for no place
     async with services.places.place_for(caller.id):
         return await examined(file, media_type)

@@ -136,7 +136,7 @@ async def _exchange(session: AsyncSession, events: Iterable[EventRecord]) -> tup
     names = await Names.load(session, [event.actor_id for event in said], [])
     return tuple(
         printed.Message(
-            author=person.name if (person := names.person(event.actor_id)) else "",
+            author=person.name if (person := names.who(event.actor_id, event.command)) else "",
             at=event.at,
             text=event.command["text"],
         )

@@ -194,10 +194,16 @@ async def list_messages(
 
 
 async def keep(
-    session: AsyncSession, settings: Settings, account_id: UUID, terms: EndpointTerms | None, now: datetime
+    session: AsyncSession,
+    settings: Settings,
+    account_id: UUID,
+    terms: EndpointTerms | None,
+    now: datetime,
+    *,
+    by: UUID | None,
 ) -> Mapping[str, Any]:
     """Say where a partner is told, in the transaction of its terms; gives what is noted of the change: hosts, and which
-    terms are others.
+    terms are others. `by` is who says so (None on the command line).
 
     Another address has to answer before more than one message goes there. Raises Problem `invalid_input`.
     """
@@ -218,6 +224,8 @@ async def keep(
     for name, value in said.items():
         setattr(endpoint, name, value)
     endpoint.version = new_id()
+    if is_new:
+        endpoint.given_by = by
     if is_new or (endpoint.state is EndpointState.DISABLED and terms.enabled):
         endpoint.state, endpoint.disabled_reason = EndpointState.UNVERIFIED, None
         endpoint.verified_at = endpoint.failing_since = endpoint.paused_until = None

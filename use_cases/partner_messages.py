@@ -84,11 +84,17 @@ async def in_hand(
 
 
 async def answered(
-    services: Services, message: InHand, answer: Json, request_id: UUID | None, problem: str | None = None
+    services: Services,
+    message: InHand,
+    answer: Json,
+    request_id: UUID | None,
+    problem: str | None = None,
+    *,
+    has_report: bool = False,
 ) -> None:
     """It is done, or it can't be (`problem` is the code of why): from now on this is the answer to it."""
     async with services.database.session() as session:
-        await partners.answer_message(session, message.id, answer, request_id, problem)
+        await partners.answer_message(session, message.id, answer, request_id, problem, has_report=has_report)
 
 
 async def _taken(services: Services, partner_id: UUID, message_id: str, digest: str) -> PartnerMessage | None:
@@ -126,6 +132,7 @@ async def _kept(
         answered_at=None,
         answer=None,
         request_id=None,
+        has_report=False,
     )
 
 

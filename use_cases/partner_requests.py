@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from domain.calendar import day_of
+from domain.commands import Outside
 from domain.events import question_id
 from domain.messages import MessageEvent
 from domain.model import MAX_SHORT_TEXT
@@ -24,7 +25,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Status
 from domain.same_patient import is_surely_another
 from domain.told_partners import command_id_of, word_id
-from records import attachments, partners, references, requests
+from records import attachments, partners, references, requests, restrictions
 from records.models import Json, Partner, RequestRecord
 from translations import Language, gettext_for, language_named
 from translations import gettext_noop as _
@@ -103,7 +104,8 @@ async def act(
 ) -> Done:
     """Do what a message asks, at the try of that number. Raises Problem or Refusal, as the ways do that people have.
 
-    It is `not_found` for a request that the partner's system has not sent, `several_requests` where more than one is meant,
+    It is `not_found` for a request that the partner's system has not sent, or that is shut to it, `several_requests` where more
+    than one is meant,
     `other_patient` and `test_differs` where what is said can't be of that request.
     """
     if said.priority is Priority.STAT:
@@ -115,6 +117,9 @@ async def act(
     if said.event is MessageEvent.ADD_REQUEST:
         return await at.add(caller)
     row = await _request_meant(services, caller, said)
+    async with services.database.session() as session:
+        if await restrictions.shuts_out(session, row.id, caller.actual_id):
+            raise Problem("not_found")
     mine = await asking_again(services, caller, row.requester_id)
     left: Sequence[LeftFile] = ()
     if not await at.is_given(mine, row.id):
@@ -129,6 +134,14 @@ async def act(
     if said.event is MessageEvent.UPDATE_REQUEST:
         await at.keep_said(row, left)
     return Done(row.id, mine)
+
+
+async def request_spoken_of(services: Services, caller: Caller, said: Said) -> UUID | None:
+    """The request that a message is about which is not done; None where it can't be told, or is none that the system has sent."""
+    try:
+        return (await _request_meant(services, caller, said)).id
+    except (Problem, Refusal):
+        return None
 
 
 async def _request_meant(services: Services, caller: Caller, said: Said) -> RequestRecord:
@@ -190,7 +203,9 @@ class Way:
 
     def call(self, caller: Caller, request_id: UUID, expected_version: int | None = None) -> Call:
         id_ = command_id(self.partner, self.said.message_id)
-        return Call(caller, request_id, id_, expected_version, as_received=True, told_by=self.said.author)
+        said = self.said
+        outside = Outside(word=said.word) if said.word is not None else None
+        return Call(caller, request_id, id_, expected_version, as_received=True, told_by=said.author, outside=outside)
 
     async def is_given(self, caller: Caller, request_id: UUID) -> bool:
         """Whether the message's command was given before, and is done. Raises as `give` does."""

@@ -5,8 +5,9 @@ transaction that writes into the audit that it went. What a message says, and wh
 docs/decisions/messages-to-partners.md.
 """
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -18,8 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.verification import document_hash
 from domain.accounts import AccountEventKind, LetterKind
+from domain.asked_partners import SENT
 from domain.audit import Act
-from domain.requests import Role
+from domain.fhir_course import tasks_of
+from domain.messages import MessageEvent
+from domain.requests import EventName, Role
 from domain.told_partners import (
     MOST_READ,
     PATIENCE,
@@ -32,12 +36,24 @@ from domain.told_partners import (
 )
 from domain.webhooks import WITH_DOCUMENT, DisabledReason, EndpointState, Tried, is_given_up, signature
 from outgoing.calls import Answer, CallError, Calls
-from records import account_events, account_letters, audit, partner_outbox, partner_queue, partners, people, reports
+from records import (
+    account_events,
+    account_letters,
+    attachments,
+    audit,
+    cases,
+    partner_outbox,
+    partner_queue,
+    partners,
+    people,
+    reports,
+)
 from records.audit import By
 from records.database import Database
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import (
     Account,
+    Attachment,
     Clinic,
     EventRecord,
     Partner,
@@ -50,6 +66,7 @@ from records.offering_versions import OfferingVersions
 from records.partner_queue import Taken, Told
 from records.store import DocumentStore
 from settings import Settings
+from use_cases.asked_files import AskedFile, files_named, read_files
 from use_cases.cases import Case, case_as_it_was
 from use_cases.known_people import Person
 from use_cases.partner_endpoints import signing_secret
@@ -76,9 +93,17 @@ def calls_for(settings: Settings) -> Calls:
 
 
 @dataclass(frozen=True)
+class Giving:
+    """With which event the partner was asked for a request, and which of the request's Tasks began or went on with it."""
+
+    sequence: int
+    task: int
+
+
+@dataclass(frozen=True)
 class Telling:
     """All that a message is made of. `called` is what the partner calls the request: a system, and a value. `pdf` is the document
-    with which the event came, where it goes inside.
+    with which the event came, where it goes inside. Of what is asked, `given` says as which order, and `files` go along.
     """
 
     settings: Settings
@@ -91,14 +116,28 @@ class Telling:
     clinics: Mapping[UUID, Clinic]
     called: tuple[str, str] | None
     pdf: bytes | None = field(default=None, repr=False)
+    given: Giving | None = None
+    files: tuple[AskedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A message that may go, without the bytes that go in it: of which files, or of which document, it is made."""
+
+    telling: Telling
+    files: Sequence[Attachment] = ()
+    document: StoredDocument | None = None
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a message is written, and what an answer (its status and body) says of the message with that id."""
+    """How a message is written, and what an answer (its status and body) says of the message with that id; and how the message
+    with that id is written that is about nobody, by which it is found out whether anybody hears messages there.
+    """
 
     write: Callable[[Telling], bytes]
     heard: Callable[[int, bytes, UUID], Heard]
+    knock: Callable[[Telling, UUID], bytes]
 
 
 @dataclass(frozen=True)
@@ -116,8 +155,10 @@ class PartnerSender(Sending[Taken]):
     WHAT = "messages to partners"
     CHANNEL = partner_outbox.CHANNEL
     AT_ONCE = 100
-    """Each holds a document at most."""
-    PATIENCE = 2 * PATIENCE  # a token comes first
+    """Each holds a document at most, of which there is little; charts are fewer (`CHARTS_AT_ONCE`)."""
+    CHARTS_AT_ONCE = 8
+    """So many messages with files of requests are made and under way at once: each holds some 18 MB of files, and its text."""
+    PATIENCE = 3 * PATIENCE  # a token and what is about nobody come first
 
     def __init__(
         self,
@@ -139,6 +180,7 @@ class PartnerSender(Sending[Taken]):
         self._chance = chance
         self._tokens = Tokens(settings, calls)
         self._versions = OfferingVersions({})
+        self._charts = asyncio.Semaphore(self.CHARTS_AT_ONCE)
 
     async def _take_up(self, most: int) -> list[Taken]:
         async with self._database.session() as session:
@@ -157,13 +199,13 @@ class PartnerSender(Sending[Taken]):
 
     async def _done(self, taken: Taken) -> Done | None:
         """Make it and send it. None for what may not go (any more). Raises what stands in the way of making it."""
-        telling = await self._telling(taken)
-        if telling is None:
+        ready = await self._ready(taken)
+        if ready is None:
             return None
-        message, answer, error = telling.message, None, None
+        message, answer, error = ready.telling.message, None, None
         id_ = message_id(message.request_id, message.sequence, message.event)
         try:
-            answer = await self._call(taken, telling, id_)
+            answer = await self._call(taken, ready, id_)
             if answer is None:
                 return None
         except CallError as failed:
@@ -172,26 +214,38 @@ class PartnerSender(Sending[Taken]):
             error = NO_TOKEN
         heard = self._words.heard(answer.status, answer.start, id_) if answer else Heard()
         status, retry_after = (answer.status, answer.retry_after) if answer else (None, None)
-        return Done(telling.endpoint, Tried(self._clock(), status, retry_after, error), heard)
+        return Done(ready.telling.endpoint, Tried(self._clock(), status, retry_after, error), heard)
 
     # What it says
 
-    async def _telling(self, taken: Taken) -> Telling | None:
+    async def _ready(self, taken: Taken) -> _Ready | None:
         """What the message is made of; None where the partner may not be told. Raises what a request that does not open does,
-        NotFoundError, ContentDiffersError, StoreError.
+        NotFoundError.
         """
         async with self._database.session() as session:
             told = await partner_queue.to_tell(session, taken, self._clock())
             if told is None:
                 return None
             telling = await self._made_of(session, told)
-            document = await _document_of(session, telling)
+            if told.message.event in SENT:
+                return _Ready(*await _asked(session, telling))
+            return _Ready(telling, document=await _document_of(session, telling))
+
+    async def _written(self, ready: _Ready) -> bytes:
+        """The message itself. No connection of the database is held meanwhile.
+
+        Raises NotFoundError, NotReadyError, ContentDiffersError, StoreError.
+        """
+        telling, document = ready.telling, ready.document
+        if telling.given is not None:
+            files = await read_files(self._settings, self._store, ready.files)
+            return self._words.write(replace(telling, files=files))
         if document is None:
-            return telling
-        pdf = await self._store.get(document.object_key)  # no connection of the database is held meanwhile
+            return self._words.write(telling)
+        pdf = await self._store.get(document.object_key)
         if document_hash(pdf) != document.pdf_sha256:
             raise ContentDiffersError
-        return replace(telling, pdf=pdf)
+        return self._words.write(replace(telling, pdf=pdf))
 
     async def _made_of(self, session: AsyncSession, told: Told) -> Telling:
         row, through = told.row, told.through
@@ -214,22 +268,58 @@ class PartnerSender(Sending[Taken]):
 
     # The call
 
-    async def _call(self, taken: Taken, telling: Telling, id_: UUID) -> Answer | None:
-        """Send it, if it still may go. None where it may not. Raises CallError, NoTokenError."""
-        body, endpoint = self._words.write(telling), telling.endpoint
-        headers = {
+    async def _call(self, taken: Taken, ready: _Ready, id_: UUID) -> Answer | None:
+        """Make it and send it, if it still may go. None where it may not. Raises CallError, NoTokenError, and as `_written`."""
+        telling = ready.telling
+        if telling.given is not None and telling.endpoint.verified_at is None:
+            knocked = await self._knocked(telling)
+            if knocked is not None:
+                return knocked
+            await self._note_there(telling.endpoint)
+        if not ready.files:
+            return await self._made_and_sent(taken, ready, id_)
+        async with self._charts:
+            return await self._made_and_sent(taken, ready, id_)
+
+    async def _made_and_sent(self, taken: Taken, ready: _Ready, id_: UUID) -> Answer | None:
+        body, endpoint = await self._written(ready), ready.telling.endpoint
+        headers = await self._headers(endpoint, id_, body)
+        if not await self._may_go(taken, endpoint):
+            return None
+        return await self._post(endpoint, body, headers)
+
+    async def _knocked(self, telling: Telling) -> Answer | None:
+        """Whether somebody hears messages there who never did: asked by one about nobody, before anybody's chart goes.
+
+        Gives what came back where it is no answer to a message. Raises CallError, NoTokenError.
+        """
+        id_ = uuid4()
+        body = self._words.knock(telling, id_)
+        answer = await self._post(telling.endpoint, body, await self._headers(telling.endpoint, id_, body))
+        return answer if self._words.heard(answer.status, answer.start, id_).code is None else None
+
+    async def _note_there(self, endpoint: PartnerEndpoint) -> None:
+        """Somebody there has answered: that stands from now on, whatever becomes of the chart that comes next."""
+        now = self._clock()
+        async with self._database.session() as session:
+            there = await partner_outbox.lock(session, endpoint.account_id)
+            if there is not None and there.version == endpoint.version and there.state is not EndpointState.DISABLED:
+                await _note_heard(session, there, now)
+
+    async def _post(self, endpoint: PartnerEndpoint, body: bytes, headers: Mapping[str, str]) -> Answer:
+        answer = await self._calls.post(endpoint.url, body, headers)
+        if answer.status == 401:
+            self._tokens.forget(endpoint)
+        return answer
+
+    async def _headers(self, endpoint: PartnerEndpoint, id_: UUID, body: bytes) -> Mapping[str, str]:
+        return {
             "Content-Type": f"{FHIR}; charset=utf-8",
             "Accept": FHIR,
             "User-Agent": USER_AGENT,
             "X-Request-ID": str(uuid4()),
             **await self._authorized(endpoint, id_, body),
         }
-        if not await self._may_go(taken, endpoint):
-            return None
-        answer = await self._calls.post(endpoint.url, body, headers)
-        if answer.status == 401:
-            self._tokens.forget(endpoint)
-        return answer
 
     async def _authorized(self, endpoint: PartnerEndpoint, id_: UUID, body: bytes) -> Mapping[str, str]:
         if endpoint.authorization is not Authorization.SIGNATURE:
@@ -284,6 +374,29 @@ class PartnerSender(Sending[Taken]):
         )
 
 
+async def _asked(session: AsyncSession, telling: Telling) -> tuple[Telling, list[Attachment]]:
+    """The same as it is asked: as which order, with the form of then and the files that go along."""
+    case, message = telling.case, telling.message
+    number = next(
+        e.command["form"]["number"]
+        for e in reversed(case.events)
+        if e.name in (EventName.SUBMITTED, EventName.RESUBMITTED)
+    )
+    forms = [form for form in (await cases.forms_of(session, [case.id]))[case.id] if form.number <= number]
+    is_new = message.event is MessageEvent.ADD_REQUEST
+    given: int | None = message.sequence
+    if not is_new:
+        of_partner = (session, message.partner_id, case.id)
+        given = await partner_outbox.giving_of(*of_partner, before=message.sequence)
+    if given is None:
+        raise NotFoundError
+    task = tasks_of(event for event in case.events if event.version <= given)[-1].number
+    named = files_named(message.event, telling.event, case.events, forms[-1])
+    there = await attachments.list_attachments(session, case.id, with_removed=True)
+    made = replace(telling, case=replace(case, forms=forms), given=Giving(given, task))
+    return made, [one for one in there if one.id in named]
+
+
 async def _document_of(session: AsyncSession, telling: Telling) -> StoredDocument | None:
     """The document that goes inside the message. Raises NotFoundError."""
     event = telling.event
@@ -316,14 +429,15 @@ def _uuid(text: str | None) -> UUID | None:
 def _note_told(session: AsyncSession, told: Told, host: str, now: datetime) -> None:
     """A communication of somebody's data: to whose system, about which request, what, and where to."""
     account, message = told.system.account, told.message
-    by = By(account.id, Side.SYSTEM, None, account.clinic_id, told.row.requester_id)
+    is_asked = message.event in SENT
+    by = By(account.id, Side.SYSTEM, None, account.clinic_id, None if is_asked else told.row.requester_id)
     audit.add(
         session,
         Act.MESSAGE,
         by,
         now,
         name=message.event.value,
-        role=Role.REQUESTER,
+        role=Role.PROVIDER if is_asked else Role.REQUESTER,
         request_id=message.request_id,
         object_id=message.id,
         version=told.through.sequence,
@@ -338,17 +452,22 @@ async def _follow(session: AsyncSession, endpoint: PartnerEndpoint, tried: Tried
     if outcome.paused_until is not None:
         endpoint.paused_until = max(outcome.paused_until, endpoint.paused_until or outcome.paused_until)
     if outcome.was_heard:
-        endpoint.failing_since = None
-        endpoint.verified_at = tried.at
-        if endpoint.state is EndpointState.UNVERIFIED:
-            endpoint.state = EndpointState.ACTIVE
-            await _note(session, AccountEventKind.PARTNER_VERIFIED, endpoint, tried.at)
+        await _note_heard(session, endpoint, tried.at)
         return
     endpoint.failing_since = endpoint.failing_since or tried.at
     if outcome.is_gone:
         await _give_up(session, endpoint, DisabledReason.GONE, tried.at)
     elif is_given_up(endpoint.failing_since, tried.at):
         await _give_up(session, endpoint, DisabledReason.FAILING, tried.at)
+
+
+async def _note_heard(session: AsyncSession, endpoint: PartnerEndpoint, now: datetime) -> None:
+    """Whoever hears messages there has answered one."""
+    endpoint.failing_since = None
+    endpoint.verified_at = now
+    if endpoint.state is EndpointState.UNVERIFIED:
+        endpoint.state = EndpointState.ACTIVE
+        await _note(session, AccountEventKind.PARTNER_VERIFIED, endpoint, now)
 
 
 async def _give_up(session: AsyncSession, endpoint: PartnerEndpoint, reason: DisabledReason, now: datetime) -> None:

@@ -62,6 +62,11 @@ class _Terms(Frozen):
         description="Which service offering a service is, by the code or the name that the partner has for it.",
         examples=[{"DERM-01": "teledermatology"}],
     )
+    performs: bool = Field(
+        False,
+        description="Whether it answers requests: what the system's clinic is given goes to the partner by messages, to "
+        "`endpoint`. One partner of a clinic at most.",
+    )
 
 
 class PartnerTerms(_Terms):
@@ -104,8 +109,12 @@ async def keep_partner(services: Services, by: Administrator, account_id: UUID, 
     """Say how its messages are taken.
 
     Raises Problem `not_found`, `unknown_person` for a liaison who does not ask for advice at the system's clinic,
-    `unknown_clinic`, `clinic_not_routed`, `unknown_offering`, and what is wrong with where it is told.
+    `unknown_clinic`, `clinic_not_routed`, `unknown_offering`, `invalid_input` for a second one that performs, or where nobody
+    knows to where, `clinic_has_providers` and `clinic_has_requests` where people of the clinic would answer besides,
+    `partner_has_requests` where it is to perform no more while requests are with it, and what is wrong with where it is told.
     """
+    if terms.performs and terms.endpoint is None:
+        raise Problem("invalid_input", [FieldFault("endpoint", "required")])
     for code in (*terms.offerings.values(), *([terms.default_offering] if terms.default_offering else [])):
         services.offering(code)
     async with changing(services, by, account_id) as at:
@@ -117,12 +126,33 @@ async def keep_partner(services: Services, by: Administrator, account_id: UUID, 
             raise Problem("unknown_clinic")
         if not policy.may_route_to(own, clinic.id):
             raise Problem("clinic_not_routed")
+        before = await partners.load(at.session, account_id)
+        performed = before is not None and before.performs
+        await _must_be_able_to(at.session, own.id, account_id, performed=performed, performs=terms.performs)
         said = {**terms.model_dump(exclude={"endpoint"}), "dispatch_clinic_id": clinic.id}
         partner = Partner(account_id=account_id, **said)
         await partners.keep(at.session, partner)
-        told = await partner_endpoints.keep(at.session, services.settings, account_id, terms.endpoint, at.now)
-        at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)], **told})
+        told = await partner_endpoints.keep(
+            *(at.session, services.settings, account_id, terms.endpoint, at.now), by=by.hand.account_id
+        )
+        performs = {"performs": [performed, terms.performs]} if terms.performs is not performed else {}
+        at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)], **performs, **told})
         return await _view(at.session, by, partner)
+
+
+async def _must_be_able_to(
+    session: AsyncSession, clinic_id: UUID, account_id: UUID, *, performed: bool, performs: bool
+) -> None:
+    """What the clinic has is all the partner's, from the first request to the last. Raises Problem as `keep_partner` says."""
+    if performs and await partners.other_performs(session, clinic_id, account_id):
+        raise Problem("invalid_input", [FieldFault("performs", "not_an_option")])
+    if performs and not performed:
+        if await people.list_providers(session, clinic_id):
+            raise Problem("clinic_has_providers")
+        if await partners.has_requests(session, clinic_id, None):
+            raise Problem("clinic_has_requests")
+    if performed and not performs and await partners.has_requests(session, clinic_id, account_id):
+        raise Problem("partner_has_requests")
 
 
 async def _view(session: AsyncSession, by: Administrator, known: Partner) -> PartnerView:
@@ -137,6 +167,7 @@ async def _view(session: AsyncSession, by: Administrator, known: Partner) -> Par
         refused_lately=await partners.count_refused(session, known.account_id, since),
         waiting=await partners.count_waiting(session, known.account_id),
         offerings=known.offerings,
+        performs=known.performs,
         endpoint=await partner_endpoints.view_of(session, by, known.account_id),
     )
 

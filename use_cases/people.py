@@ -25,6 +25,7 @@ from records import (
     account_letters,
     load,
     one_time_links,
+    partners,
     people,
     second_factors,
     webhooks,
@@ -255,8 +256,8 @@ async def change_person(
     """Change what is known of somebody, and what they may do. The same change a second time changes nothing.
 
     Raises Problem `not_found`, `operators_only`, `account_changed` when somebody else was faster, `last_administrator`,
-    `still_holds_requests` when a provider is to be none any more, `not_for_oneself` to who would let themself sign, or what is
-    wrong with a field.
+    `still_holds_requests` when a provider is to be none any more, `clinic_has_partner` where nobody is to be one,
+    `not_for_oneself` to who would let themself sign, or what is wrong with a field.
     """
     async with changing(services, by, account_id) as at:
         await take_over(services, at, change, expected_version)
@@ -290,6 +291,7 @@ async def take_over(
     if "roles" in changed:
         at.by.check_gives([Role(role) for role in changed["roles"]])
         await _check_may_lose(at, changed["roles"], hands_over=hands_over)
+        await check_answers_itself(at.session, at.account.clinic_id, set(changed["roles"]) - set(before["roles"]))
     await check_offerings(at.session, changed.get("offerings"))
     for name, value in changed.items():
         setattr(at.account, name, value)
@@ -372,7 +374,7 @@ async def close_for_good(at: Changing, *, hands_over: bool = False) -> None:
 async def reopen(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """Somebody may come in again, with the password and the roles that they had; no earlier session goes on.
 
-    Raises Problem `not_found` or `operators_only`.
+    Raises Problem `not_found`, `operators_only` or `clinic_has_partner`.
     """
     async with changing(services, by, account_id) as at:
         await open_again(at)
@@ -380,8 +382,9 @@ async def reopen(services: Starting, by: Administrator, account_id: UUID) -> Per
 
 
 async def open_again(at: Changing) -> None:
-    """Open the account, unless it is open."""
+    """Open the account, unless it is open. Raises Problem `clinic_has_partner`."""
     if not at.account.active:
+        await check_answers_itself(at.session, at.account.clinic_id, at.account.roles)
         at.account.active, at.account.left_at = True, None
         await people.revoke_tokens_of(at.session, at.account.id, at.now)
         at.note(AccountEventKind.REOPENED)
@@ -504,6 +507,15 @@ async def check_offerings(session: AsyncSession, codes: Sequence[str] | None) ->
         known = await known_codes(session)
         if not known >= set(codes):
             raise Problem("unknown_offering", offerings=sorted(known))
+
+
+async def check_answers_itself(session: AsyncSession, clinic_id: UUID, roles: Collection[str]) -> None:
+    """Nobody becomes a provider of a clinic for which a partner's system answers: what it is given is all the partner's.
+
+    Raises Problem `clinic_has_partner`.
+    """
+    if Role.PROVIDER in set(roles) and await partners.performs_from_now_on(session, clinic_id):
+        raise Problem("clinic_has_partner")
 
 
 async def clinic_of(session: AsyncSession, by: Administrator, clinic_id: UUID) -> Clinic:

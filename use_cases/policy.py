@@ -47,6 +47,20 @@ Those of partners are what a message of theirs says (`use_cases.partner_requests
 """
 
 
+_PERFORMED = frozenset(
+    {
+        commands.Accept,
+        commands.RequestInformation,
+        commands.ReturnToRequester,
+        commands.ReturnToDispatch,
+        commands.SignReport,
+        commands.AddAddendum,
+        commands.AnswerFollowUp,
+    }
+)
+"""What a partner's system says by messages that performs (`use_cases.partner_answers`), and nothing else while it does."""
+
+
 async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
     """The request, and how much of it the caller may see.
 
@@ -238,7 +252,11 @@ def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> A
 
 def is_open(caller: Caller, command: type[BaseCommand]) -> bool:
     """Whether the caller is a person, or a system with the scope for this command."""
-    return caller.system is None or not caller.system.scopes.isdisjoint(_OPENED_TO_SYSTEMS.get(command, ()))
+    if caller.system is None:
+        return True
+    if caller.performs:
+        return command in _PERFORMED and Scope.MESSAGES_SEND in caller.system.scopes
+    return not caller.system.scopes.isdisjoint(_OPENED_TO_SYSTEMS.get(command, ()))
 
 
 def must_be_open(caller: Caller, command: type[BaseCommand]) -> None:

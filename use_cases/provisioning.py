@@ -32,6 +32,7 @@ from use_cases.people import (
     Name,
     PersonChange,
     changing,
+    check_answers_itself,
     close,
     close_for_good,
     is_closed_by_a_person,
@@ -99,8 +100,8 @@ async def add_person(services: Services, caller: Caller, said: DirectoryPerson) 
     """An account for somebody, in which nobody can come yet; or their old one again, where they had left: who has the same
     `external_id` is the same person.
 
-    Raises Problem `username_taken`, `external_id_taken`, `operators_only` for roles that directories do not give, or what is
-    wrong with a field.
+    Raises Problem `username_taken`, `external_id_taken`, `clinic_has_partner`, `operators_only` for roles that directories do not
+    give, or what is wrong with a field.
     """
     by = _administrator(caller)
     _check_gives(said)
@@ -129,8 +130,8 @@ async def replace_person(
     administrator it may do nothing else. Whom a person has locked stays so.
 
     Raises Problem `not_found`, `account_changed`, `username_taken`, `external_id_taken`, `forbidden`, `last_administrator`,
-    `still_holds_requests` when a provider is to be none any more, `operators_only` for roles that directories do not give, or
-    what is wrong with a field.
+    `still_holds_requests` when a provider is to be none any more, `clinic_has_partner`, `operators_only` for roles that
+    directories do not give, or what is wrong with a field.
     """
     before, by = await read_person(services, caller, account_id), _administrator(caller)
     if not said.active:
@@ -237,6 +238,8 @@ async def _start_anew(at: Changing) -> None:
 
 
 async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, email: str, now: datetime) -> Account:
+    if said.active:
+        await check_answers_itself(session, clinic_id, said.roles)
     try:
         account = await people.add_account(
             session,

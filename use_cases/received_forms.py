@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from domain.model import MAX_SHORT_TEXT
-from domain.offerings import ServiceOffering, check_answers
+from domain.offerings import FieldKind, ServiceOffering, check_answers
 from domain.priority import Priority
 from records.models import Json
 from translations import Language, gettext_for
@@ -51,6 +51,8 @@ def fitted(said: Said, offering: ServiceOffering, language: Language, today: dat
     fields = {field.name: field for field in offering.form}
     for name, answer in said.answers.items():
         field = fields.get(name) if said.answers_to == offering.code else None
+        if field and field.kind is FieldKind.CHOICE and isinstance(answer, list) and len(answer) == 1:
+            answer = answer[0]  # FHIR writes one choice as it writes several
         if field and not check_answers([field], {name: answer}, complete=False, today=today):
             answers[name] = answer
         else:

@@ -21,6 +21,7 @@ from records.sealed import NOT_OPENED
 from use_cases import gate, giving
 from use_cases.account_letters import start as start_letter
 from use_cases.gate import Starting
+from use_cases.lost_messages import tell_of_lost_messages
 from use_cases.service_accounts import tell_of_ends
 from use_cases.shut_holders import take_away_all
 from use_cases.single_notice import send_by_itself
@@ -78,13 +79,10 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
         await tell_of_ends(services)
     taken_away = await take_away_all(services) if not dry_run else 0
     letters = await _send_lost_letters(services, dry_run)
-    return RepairReport(
-        taken_up=tuple(begun),
-        commands=given,
-        letters=letters,
-        stuck=await _tell_stuck(services.engine),
-        taken_away=taken_away,
-    )
+    stuck = await _tell_stuck(services.engine)
+    if not dry_run:  # last: what fails there keeps nothing else from being done, or told
+        await tell_of_lost_messages(services)
+    return RepairReport(taken_up=tuple(begun), commands=given, letters=letters, stuck=stuck, taken_away=taken_away)
 
 
 async def _unfinished(services: Starting) -> AsyncIterator[UUID]:

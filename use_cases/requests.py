@@ -26,9 +26,10 @@ from translations import Language, gettext_for
 from translations.words import STATUSES
 from use_cases import policy
 from use_cases.accesses import log_access, log_lines
+from use_cases.asked import AskedView, asked_view
 from use_cases.attachments import AttachmentView, attachments_shown, views_shown
 from use_cases.caller import Caller
-from use_cases.documents import DocumentView, document_view
+from use_cases.documents import DocumentView, document_view, signed_with
 from use_cases.given_commands import CommandView, command_view
 from use_cases.marks import MarkView, marks_on
 from use_cases.names import HolderView, Names, PersonView
@@ -141,6 +142,11 @@ class ChartView(View):
 
     received: ReceivedView | None = Field(
         None, description="Of a request that came as a message of a partner: what it says besides the form."
+    )
+
+    asked: list[AskedView] | None = Field(
+        None,
+        description="What went to partners that answer it, or is to go, by messages of Relais; empty where it went to none.",
     )
 
     references: list[ReferenceView] | None = Field(
@@ -531,10 +537,12 @@ async def _chart(
     course: Course,
 ) -> ChartView:
     events, documents, names = course.events, course.documents, course.names
+    signed = signed_with(events)
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
     shown = await attachments_shown(session, row, caller, frozen, events)
     return ChartView(
         received=await received_view(session, row),
+        asked=await asked_view(session, row),
         references=await references_shown(session, caller, row),
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
@@ -543,7 +551,7 @@ async def _chart(
         follow_ups=follow_ups_of(row.id, events, names),
         attachments=views_shown(row, viewer, frozen, events, shown),
         marks=await marks_on(session, caller, row, [attachment.id for attachment in shown]),
-        documents=[document_view(document, names) for document in documents],
+        documents=[document_view(document, names, signed) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),
         form_changes=changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
         return_notice=await _return_notice(session, process, events, names),

@@ -76,7 +76,7 @@ class Said:
     codes or names. `priority` is None where it says none. `answers` are those to a form of ours, by `answers_to` (its code).
     `elsewhere` are files of which only an address is given; `left_out` is what lies in it and does not count, and why.
     `replies_to` are events of requests (its id, the event's version) that it answers, or the ids under which partners were told
-    of them (`domain.told_partners`); None for what is nothing of ours.
+    of them (`domain.told_partners`); None for what is nothing of ours. `word` is the id by which answers name what is said.
     """
 
     event: MessageEvent
@@ -98,4 +98,5 @@ class Said:
     elsewhere: tuple[Line, ...] = ()
     left_out: tuple[Line, ...] = ()
     replies_to: tuple[tuple[UUID, int] | UUID | None, ...] = ()
+    word: UUID | None = None
     is_test: bool = False

@@ -187,7 +187,7 @@ async def _sign(services: Services, call: Call, order: Order) -> SigningReceipt:
         return SigningReceipt(**receipt.model_dump(), document=None)
     try:
         async with asyncio.timeout(services.settings.document_timeout_seconds):
-            row, document, names = await _document_made(services, call)
+            row, document, names = await document_made(services, call)
     except TimeoutError:  # it is signed, and its document will still be made
         return SigningReceipt(**{**receipt.model_dump(), "state": "queued"}, document=None)
     process = requests.process_of(row)
@@ -202,7 +202,7 @@ async def _sign(services: Services, call: Call, order: Order) -> SigningReceipt:
     )
 
 
-async def _document_made(services: Services, call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
+async def document_made(services: Services, call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
     """Wait for the document of this call. Raises Problem `signing_failed` when it could not be made."""
     report_id, patience = report_id_of(call), services.settings.document_timeout_seconds
     while True:

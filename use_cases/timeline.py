@@ -167,7 +167,7 @@ def timeline_view(course: Course, access: Access, language: Language) -> list[Ti
             name=event.name,
             label=_(EVENTS[event.name]),
             at=event.at,
-            by=names.person(event.actor_id),
+            by=names.who(event.actor_id, event.command),
             role=event.actor_role,
             source=event.source,
             status_before=event.status_before,
@@ -191,7 +191,7 @@ def additions_of(events: Iterable[EventRecord], names: Names, *, seen: int) -> l
         AdditionView(
             text=event.command["text"],
             worse=event.command["worse"],
-            by=names.person(event.actor_id),
+            by=names.who(event.actor_id, event.command),
             at=event.at,
             attachment_ids=[UUID(a) for a in event.command["attachment_ids"]],
             is_new=event.version > seen,
@@ -213,7 +213,7 @@ def questions_of(
             found[id_] = QuestionView(
                 id=id_,
                 text=event.command["text"],
-                asked_by=names.person(event.actor_id),
+                asked_by=names.who(event.actor_id, event.command),
                 asked_at=event.at,
                 state="open" if id_ in open_ids else "withdrawn",
             )
@@ -257,7 +257,7 @@ def _answered(
     asked: FollowUpView, given: EventRecord, ended: EventRecord, names: Names, **answer: str | UUID
 ) -> FollowUpView:
     """The same with its answer: who gave it, and when it could be read."""
-    answered = {"state": "answered", "answered_by": names.person(given.actor_id), "answered_at": ended.at}
+    answered = {"state": "answered", "answered_by": names.who(given.actor_id, given.command), "answered_at": ended.at}
     return asked.model_copy(update={**answered, **answer})
 
 
@@ -273,7 +273,7 @@ def return_notice(events: Sequence[EventRecord], names: Names) -> ReturnNotice |
             return ReturnNotice(
                 reason=event.command["reason"],
                 text=event.command["text"],
-                by=names.person(event.actor_id),
+                by=names.who(event.actor_id, event.command),
                 at=event.at,
             )
     return None
@@ -313,7 +313,18 @@ def _id_of(written: str | None) -> UUID | None:
     return UUID(written) if written else None
 
 
-_PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}
+_PROCESS_ONLY = {
+    "id",
+    "type",
+    "actor",
+    "sent_at",
+    "expected_version",
+    "outside",
+    "content_sha256",
+    "form",
+    "calendar",
+    "clocks",
+}
 
 
 def _details(event: EventRecord) -> Json:

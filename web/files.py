@@ -26,8 +26,10 @@ def csv_response(table: bytes, filename: str) -> Response:
     )
 
 
-def pdf_response(pdf: bytes, filename: str) -> Response:
+def pdf_response(pdf: bytes, filename: str, *, opens: bool = True) -> Response:
     """A document to be shown, and saved under that name."""
     return Response(
-        pdf, media_type="application/pdf", headers={"Content-Disposition": content_disposition("inline", filename)}
+        pdf,
+        media_type="application/pdf",
+        headers={"Content-Disposition": content_disposition("inline" if opens else "attachment", filename)},
     )

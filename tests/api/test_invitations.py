@@ -31,7 +31,7 @@ async def code_for(system: System, address: str, nth: int = 1) -> str:
     await eventually(lambda: len(system.post_office.kept_for(address)) >= nth)
     body = system.post_office.kept_for(address)[nth - 1].get_body(("plain",))
     assert body is not None
-    found = re.search(r"http://relais\.test/(?:invitation|new-password)/(\S+)", str(body.get_content()))
+    found = re.search(r"http://[\w.:]+/(?:invitation|new-password)/(\S+)", str(body.get_content()))
     assert found, body
     return found[1]
 

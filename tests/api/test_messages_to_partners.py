@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from domain.audit import Act
-from fhir.told import heard, message_to_send
+from fhir.told import heard, knock, message_to_send
 from records.models import AccountEvent, AuditEntry
 from tests.api.answers import problem
 from tests.api.partners import Partner, a_partner, number_in, row_of
@@ -46,7 +46,7 @@ async def keep(system: System, partner: Partner, endpoint: dict[str, Any] | None
 
 async def send(system: System, later: timedelta = timedelta()) -> int:
     settings = system.settings.model_copy(update={"webhooks_to_this_machine": True})
-    services, words = system.services, Words(message_to_send, heard)
+    services, words = system.services, Words(message_to_send, heard, knock)
     now = datetime.now(UTC) + timedelta(seconds=1) + later
     sender = PartnerSender(
         settings, services.database, services.store, calls_for(settings), words, clock=lambda: now, chance=lambda: 0.5

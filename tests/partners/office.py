@@ -15,7 +15,7 @@ from domain.events import Event
 from domain.requests import Request, Role
 from domain.service_accounts import Scope
 from domain.webhooks import WITH_DOCUMENT
-from fhir.told import heard, message_to_send
+from fhir.told import heard, knock, message_to_send
 from records import partners, requests, service_accounts
 from records.account_events import Hand
 from records.database import Database
@@ -60,7 +60,7 @@ class Office:
 
     def sender(self, settings: Settings | None = None) -> PartnerSender:
         calls = calls_for(settings or self.settings)
-        words = Words(message_to_send, heard)
+        words = Words(message_to_send, heard, knock)
         clock, chance = (lambda: self.now), (lambda: 0.5)
         return PartnerSender(self.settings, self.database, self.store, calls, words, clock=clock, chance=chance)
 
@@ -141,7 +141,9 @@ class Told:
 
     async def keep(self, terms: EndpointTerms | None) -> None:
         async with self.office.database.session() as session:
-            await partner_endpoints.keep(session, self.office.settings, self.partner_id, terms, datetime.now(UTC))
+            await partner_endpoints.keep(
+                session, self.office.settings, self.partner_id, terms, datetime.now(UTC), by=None
+            )
 
     async def another(self, **changes: Any) -> Request:
         """One more request of the partner."""
@@ -184,6 +186,7 @@ async def a_partner(office: Office, requester: Requester | None, **terms: Any) -
             default_offering=None,
             offerings={},
             licence_systems=[],
+            performs=False,
         )
         await partners.keep(session, known)
         draft = requests.process_of(await request_of(session, scene, system.account.id))

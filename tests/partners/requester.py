@@ -35,7 +35,9 @@ STEPS = {
 
 @dataclass
 class Requester:
-    """Takes messages and answers them with `code`, or with `status` and `body` as they stand. `delay` is waited for before."""
+    """Takes messages and answers them with `code`, or with `status` and `body` as they stand; those that are about somebody with
+    `chart_status`, where that is another one.
+    """
 
     port: int = 0
     code: str = "ok"
@@ -43,6 +45,7 @@ class Requester:
     headers: str = ""
     body: bytes | None = None
     issue: str = "business-rule"
+    chart_status: int = 200
     hangs_up: bool = False
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
@@ -57,6 +60,7 @@ class Requester:
     wrong: list[str] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
     most_under_way: int = 0
+    most_at_once: int = 0
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -98,8 +102,11 @@ class Requester:
         request = number_of(said)
         self.under_way[request] += 1
         self.most_under_way = max(self.most_under_way, self.under_way[request])
+        self.most_at_once = max(self.most_at_once, self.under_way.total())
         await self.may_answer.wait()
         self.under_way[request] -= 1
+        if len(said["entry"]) > 1 and self.chart_status != 200:
+            return _head(self.chart_status, self.headers, b"")
         if self.code == "ok" and self.status == 200 and self.body is None:
             self._do(said)
         if self.hangs_up:

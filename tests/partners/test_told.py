@@ -22,7 +22,7 @@ from domain.priority import Priority
 from domain.requests import EventName, FormVersion, Role
 from domain.told_partners import TOLD, Heard, message_id, word_id
 from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT
-from fhir.told import heard, message_to_send
+from fhir.told import heard, knock, message_to_send
 from key_ring import EncryptionError, KeyRing
 from records import data_keys, partner_outbox, partner_queue, senders, service_accounts
 from records.data_keys import DataKeys
@@ -671,7 +671,7 @@ def words_that_fail(request_id: UUID, what: str) -> Words:
             raise RecursionError
         return heard(status, body, id_)
 
-    return Words(write, hear)
+    return Words(write, hear, knock)
 
 
 @pytest.mark.parametrize("what", ["token", "secret", "store", "words", "answer"])
@@ -1033,3 +1033,17 @@ async def test_what_a_dead_sender_had_in_hand_goes_at_once(office: Office, reque
     async with office.sender():
         await eventually(lambda: len(requester.messages) == 7)
     assert requester.wrong == []
+
+
+async def test_what_another_sender_has_in_hand_by_now_is_theirs(office: Office, requester: Requester) -> None:
+    """Whoever lost their number while they waited sends nothing: it would go twice at a time."""
+    told = await a_partner(office, requester)
+    await office.record(usual_story(told.scene, told.draft))
+    async with office.database.session() as session:
+        [late] = await partner_queue.take_up(session, 4_713, office.now, 100)
+    async with office.database.session() as session:
+        await senders.free_what_the_dead_held(session)
+        [now] = await partner_queue.take_up(session, 4_714, office.now, 100)
+    async with office.database.session() as session:
+        assert (late.id, await partner_queue.to_tell(session, late, office.now)) == (now.id, None)
+        assert await partner_queue.to_tell(session, now, office.now) is not None

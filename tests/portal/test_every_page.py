@@ -176,6 +176,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("addendum that answers", "provider", asked_about, "/requests/{id}/addendum"),
     ("requests of a patient", "provider", accepted, "/requests/{id}/patient"),
     ("undelivered e-mails", "dispatcher", None, "/undelivered"),
+    ("messages that were lost", "dispatcher", None, "/lost-messages"),
     ("providers for an administrator", "administrator", None, "/providers"),
     ("people of the clinic", "administrator", None, "/people"),
     ("somebody of the clinic", "administrator", accepted, "/people/{provider}"),

@@ -16,6 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
+from domain.messages import MessageEvent
+from domain.told_partners import Authorization, Documents, MessageState
+from domain.webhooks import EndpointState
 from records import account_events, migrate, requests, schema, service_accounts, service_keys, webhooks
 from records.account_events import Hand
 from records.database import Database
@@ -25,10 +28,12 @@ from records.models import (
     FROZEN_TABLES,
     Base,
     Participant,
+    PartnerEndpoint,
     PatientWord,
     ServiceKey,
     ServiceSecret,
     Side,
+    ToldMessage,
     WebhookEndpoint,
 )
 from records.projection import record_event
@@ -66,6 +71,7 @@ async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
 THE_INDEXES = "0053"
 SCANS = "0059"
 BESIDE_PARTICIPANTS = "0065"
+PARTNERS = "0071"
 
 
 async def taken_back(database: Database, broken_off: str = THE_INDEXES) -> None:
@@ -145,6 +151,46 @@ async def test_who_gave_what_lets_systems_in_is_taken_from_the_events(
         endpoints = await session.scalars(select(WebhookEndpoint.given_by).order_by(WebhookEndpoint.id))
         assert (secrets.all(), keys.all()) == ([ids[0], None], [ids[1]])
         assert endpoints.all() == [*ids, None]
+    await database.close()
+
+
+async def test_what_failed_before_partners_were_asked_is_told_to_nobody(
+    make_database: MakeDatabase, migrated_template: str
+) -> None:
+    """And who said where a partner is, is taken from the events; also where the migration was broken off."""
+    url = await make_database(migrated_template)
+    database, now = Database(url), datetime.now(UTC)
+    async with database.session() as session:
+        scene = await set_scene(session)
+        one, other = scene.accounts["administrator"], scene.accounts["colleague"]
+        of_system: dict[str, Any] = {"purpose": "", "scopes": [], "language": "fr", "expires_at": now}
+        row = await make_draft(session, scene)
+        for name, hands in (("A", [one, other]), ("B", [])):
+            system = await service_accounts.add(session, clinic_id=scene.far.id, name=name, now=now, **of_system)
+            for hand, terms in zip(hands, ("documents, url", "secret, token_url"), strict=False):
+                changes = {"endpoint": [None, "p.test"], "endpoint_terms": [None, terms]}
+                by = Hand(hand.id, Side.API)
+                account_events.note(session, AccountEventKind.CHANGED, system.account, by, now, changes)
+            endpoint = PartnerEndpoint(account_id=system.account.id, url="https://p.test/in", version=new_id())
+            endpoint.documents, endpoint.authorization = Documents.INSIDE, Authorization.SIGNATURE
+            endpoint.state, endpoint.sealed_secret = EndpointState.ACTIVE, ""
+            session.add(endpoint)
+            for part, state in enumerate((MessageState.FAILED, MessageState.PENDING)):
+                message = ToldMessage(id=new_id(), partner_id=system.account.id, request_id=row.id, part=part)
+                message.sequence, message.version, message.event = int(name, 16), 1, MessageEvent.UPDATE_PROCESS
+                message.at, message.next_attempt, message.state = now, now, state
+                session.add(message)
+            await session.flush()
+        id_ = one.id
+    await taken_back(database, PARTNERS)
+    await migrate.upgrade(url)
+    async with database.session() as session:
+        endpoints = await session.scalars(select(PartnerEndpoint.given_by).order_by(PartnerEndpoint.account_id))
+        told = await session.execute(select(ToldMessage.state, ToldMessage.people_told_at.is_not(None)).distinct())
+        assert (endpoints.all(), dict(told.tuples().all())) == (
+            [id_, None],
+            {MessageState.FAILED: True, MessageState.PENDING: False},
+        )
     await database.close()
 
 

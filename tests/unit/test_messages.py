@@ -23,7 +23,7 @@ from activities.messages import (
     compose_digest,
     compose_notice,
 )
-from activities.notice_texts import ABOUT_NOTICES, TEXTS, TO_DO, text_of
+from activities.notice_texts import ABOUT_MESSAGES, ABOUT_NOTICES, TEXTS, TO_DO, text_of
 from activities.notifications import outgoing_notice
 from domain import commands as c
 from domain.accounts import LetterKind
@@ -160,12 +160,18 @@ def test_every_open_status_says_what_its_holder_must_do() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    ("event", "recipient"), [*EVERY_NOTICE, *((event, Recipient.DISPATCHERS) for event in ABOUT_NOTICES)]
+    ("event", "recipient"),
+    [
+        *EVERY_NOTICE,
+        *((event, Recipient.DISPATCHERS) for event in ABOUT_NOTICES),
+        *(("message_lost", recipient) for recipient in ABOUT_MESSAGES),
+    ],
 )
 def test_every_notice_says_what_happened_and_what_to_do(
     event: EventName, recipient: Recipient, language: Language
 ) -> None:
-    importance = MATRIX[event][recipient] if event in MATRIX else Importance.ACTION
+    acts = text_of(event, recipient).to_do is not None
+    importance = MATRIX[event][recipient] if event in MATRIX else Importance(["information", "action"][acts])
     told = notice(event=event, recipient=recipient, importance=importance, language=language)
     message = delivered(compose_notice([told], SETTINGS))
     _ = gettext_for(language)

@@ -72,6 +72,19 @@ def test_a_system_is_of_its_person_only_who_asks() -> None:
 
 
 @pytest.mark.parametrize("command", c.PUBLIC_COMMANDS.values())
+def test_a_partner_that_performs_answers_and_does_nothing_else(command: type[c.PublicCommand]) -> None:
+    answers = command in (
+        *(c.Accept, c.RequestInformation, c.ReturnToRequester, c.ReturnToDispatch),
+        *(c.SignReport, c.AddAddendum, c.AnswerFollowUp),
+    )
+    performing = system_for(PROVIDER, scopes=frozenset({Scope.MESSAGES_SEND})).performing()
+    assert performing.roles == {Role.PROVIDER}
+    assert policy.is_open(performing, command) is answers
+    without = system_for(PROVIDER, scopes=EVERYTHING - {Scope.MESSAGES_SEND}).performing()
+    assert not policy.is_open(without, command)
+
+
+@pytest.mark.parametrize("command", c.PUBLIC_COMMANDS.values())
 def test_no_scope_gives_a_system_more_than_to_submit_and_to_pass_on_what_requesters_say(
     command: type[c.PublicCommand],
 ) -> None:

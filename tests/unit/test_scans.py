@@ -91,6 +91,7 @@ def test_a_store_that_fails_is_told_in_a_sentence(
 
 
 READERS = {
+    "use_cases/asked_files.py": "sends them to partners that are asked, after ScanRule.hold",
     "use_cases/attachments.py": "whether there is a picture that the reader gets",
     "use_cases/marks.py": "how large a page is on which somebody draws: no byte of it goes out",
     "use_cases/new_attachments.py": "keeps them",
@@ -102,6 +103,7 @@ READERS = {
     "activities/media.py": "makes the copy of a video",
     "activities/reports.py": "signed documents: ours",
     "use_cases/partner_sender.py": "signed documents, for partners: ours",
+    "use_cases/partner_answers.py": "whether what came is a file that went there: shown to nobody",
 }
 """The modules above the records that know where a file lies. A new one asks `use_cases.scans` before it shows one to somebody."""
 
