@@ -36,6 +36,9 @@ FOR_SOMEBODY = frozenset({Scope.DRAFTS_WRITE, Scope.REQUESTS_SUBMIT})
 GIVEN_BY_DIRECTORIES = frozenset({Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER})
 """The roles that a system gives and takes which keeps the people of its clinic (SCIM): none by which it would get more power."""
 
+GROUP_NAMES = {role: f"relais-{role.value}" for role in Role if role in GIVEN_BY_DIRECTORIES}
+"""The group of a clinic by which a directory gives each of these roles. The names stay: directories find the groups by them."""
+
 ACTS_AS = frozenset({Role.REQUESTER})
 """The roles of a person in which a system may act for them: whatever else the person is, it is not."""
 

@@ -188,9 +188,10 @@ async def change_person(account_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
 
     async def change() -> None:
-        said = PersonChange.model_validate({**texts_of(form), "roles": form.getlist("roles")})
-        version = pages.number_in(form, "version")
-        await people.change_person(visit.services, Administrator.of(visit.caller), account_id, said, version)
+        by, texts, roles = Administrator.of(visit.caller), texts_of(form), form.getlist("roles")
+        has_none = not roles and not (await people.read_person(visit.services, by, account_id)).roles
+        said = PersonChange.model_validate(texts if has_none else {**texts, "roles": roles})
+        await people.change_person(visit.services, by, account_id, said, pages.number_in(form, "version"))
 
     return await _done(visit, account_id, form, change, "person_saved")
 

@@ -142,6 +142,12 @@ async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account 
     return await session.scalar(query.execution_options(populate_existing=True))
 
 
+async def lock_accounts(session: AsyncSession, ids: Collection[uuid.UUID]) -> list[Account]:
+    """Those of `ids` that are people's, as they are now, kept from others until the transaction ends."""
+    query = select(Account).where(Account.id.in_(ids), Account.kind == AccountKind.PERSON).order_by(Account.id)
+    return list(await session.scalars(query.with_for_update().execution_options(populate_existing=True)))
+
+
 async def hold_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
     """The account as it is now, which nobody changes until the transaction ends; others may hold it as well."""
     query = select(Account).where(Account.id == account_id).with_for_update(read=True)

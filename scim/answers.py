@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse
 
 from records.errors import StoreError
 from records.trouble import DATABASE_ERRORS
-from use_cases.problems import Problem, passing_problem
+from use_cases.directory_groups import NotTaken
+from use_cases.problems import MOST_ERRORS, Problem, passing_problem
 from web.problems import headers_of, status_of
 
 log = structlog.get_logger(__name__)
@@ -40,8 +41,15 @@ def _error(status: int, detail: str, kind: str | None = None, headers: Mapping[s
 
 async def _problem(_request: Request, problem: Problem) -> ScimResponse:
     status, kind = _TYPES.get(problem.code, (status_of(problem), None))
-    told = [problem.told("en"), *(f"{fault.field}: {fault.told('en')}" for fault in problem.errors)]
+    told = [problem.told("en"), *(f"{fault.field}: {fault.told('en')}" for fault in problem.errors[:MOST_ERRORS])]
     return _error(status, " ".join(told), kind, headers_of(problem))
+
+
+async def _not_taken(_request: Request, found: NotTaken) -> ScimResponse:
+    """Who could not join or leave a group, each with why; the status is that of the first."""
+    status, kind = _TYPES.get(found.refused[0][1].code, (status_of(found.refused[0][1]), None))
+    told = [f"{username}: {why.told('en')}" for username, why in found.refused[:MOST_ERRORS]]
+    return _error(status, " ".join(["Nothing was changed.", *told]), kind)
 
 
 async def _scim(_request: Request, error: SCIMException) -> ScimResponse:
@@ -73,6 +81,7 @@ async def _not_now(request: Request, error: Exception) -> ScimResponse:
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Any], Awaitable[ScimResponse]]] = {
     Problem: _problem,
+    NotTaken: _not_taken,
     SCIMException: _scim,
     ValidationError: _invalid,
     HTTPException: _http,

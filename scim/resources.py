@@ -1,17 +1,22 @@
 """What a directory sees of the people of a clinic, in the words of SCIM; and what the service tells of itself.
 
-It is the core `User` with what Relais keeps of somebody. `name.honorificPrefix` is the professional title, `title` the
-profession. What else a directory sends is left out: the licence number, under which reports are signed, an administrator gives.
+It is the core `User` with what Relais keeps of somebody, and the core `Group` for each role that directories give.
+`name.honorificPrefix` is the professional title, `title` the profession. What else a directory sends is left out: the licence
+number, under which reports are signed, an administrator gives.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urljoin
+from uuid import UUID
 
+from pydantic import Field
 from scim2_models import (
     URN,
+    Attribute,
     AuthenticationScheme,
     Bulk,
+    CaseExact,
     ChangePassword,
     ComplexAttribute,
     ETag,
@@ -20,6 +25,7 @@ from scim2_models import (
     Meta,
     Mutability,
     Patch,
+    Reference,
     Required,
     Resource,
     ResourceType,
@@ -32,7 +38,10 @@ from scim2_models import (
 )
 
 from domain.requests import Role
+from domain.service_accounts import GROUP_NAMES
 from translations import language_named
+from use_cases import directory_groups
+from use_cases.directory_groups import group_id
 from use_cases.provisioning import DirectoryPerson, PersonInDirectory
 
 MOST_AT_ONCE = 200
@@ -90,6 +99,22 @@ class GrantedRole(ComplexAttribute):
     primary: Annotated[bool | None, Returned.never] = None
 
 
+class Membership(ComplexAttribute):
+    """A group of which somebody is a member, as they have its role."""
+
+    class Type(ExtensibleStringEnum):
+        """There are no groups in groups."""
+
+        DIRECT = "direct"
+
+    value: Annotated[str | None, Mutability.read_only] = None
+    ref: Annotated[Reference["Group"] | None, Mutability.read_only] = Field(
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
+    display: Annotated[str | None, Mutability.read_only] = None
+    type: Annotated[Type | None, Mutability.read_only] = None
+
+
 class User(Resource[Any]):
     """Somebody of the clinic."""
 
@@ -103,6 +128,32 @@ class User(Resource[Any]):
     active: bool | None = None
     emails: Annotated[list[Email] | None, Required.true] = None
     roles: list[GrantedRole] | None = None
+    groups: Annotated[list[Membership] | None, Mutability.read_only] = None
+
+
+class Member(ComplexAttribute):
+    """Somebody who has the role of a group."""
+
+    class Type(ExtensibleStringEnum):
+        """There are no groups in groups."""
+
+        USER = "User"
+
+    value: Annotated[str | None, Mutability.immutable, Required.true, CaseExact.true] = None
+    ref: Annotated[Reference["User"] | None, Mutability.immutable] = Field(
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
+    type: Annotated[Type | None, Mutability.immutable] = None
+    display: Annotated[str | None, Mutability.read_only] = None
+
+
+class Group(Resource[Any]):
+    """Who has one of the roles that directories give."""
+
+    __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:Group")
+
+    display_name: Annotated[str | None, Required.true, Uniqueness.server] = None
+    members: list[Member] | None = None
 
 
 def as_said(user: User) -> DirectoryPerson:
@@ -128,7 +179,6 @@ def as_said(user: User) -> DirectoryPerson:
 def as_user(person: PersonInDirectory, base: str) -> User:
     """Somebody as the directory sees them; `base` is the address of the service, with a slash at its end."""
     said = person.said
-    full = " ".join(part for part in (said.title, said.given_name, said.family_name) if part)
     return User(
         id=str(person.id),
         external_id=said.external_id,
@@ -138,7 +188,7 @@ def as_user(person: PersonInDirectory, base: str) -> User:
             family_name=said.family_name,
             honorific_prefix=said.title or None,
         ),
-        display_name=full,
+        display_name=said.full_name,
         title=said.profession or None,
         preferred_language=Language(said.language),
         active=said.active,
@@ -149,6 +199,12 @@ def as_user(person: PersonInDirectory, base: str) -> User:
             if role in said.roles
         ]
         or None,
+        groups=[
+            _membership(group_id(person.clinic_id, role), name, base)
+            for role, name in GROUP_NAMES.items()
+            if role in said.roles
+        ]
+        or None,
         meta=Meta(
             resource_type="User",
             created=person.created_at,
@@ -156,6 +212,25 @@ def as_user(person: PersonInDirectory, base: str) -> User:
             version=f'W/"{person.version}"',
         ),
     )
+
+
+def as_group(group: directory_groups.Group, base: str) -> Group:
+    """A group as the directory sees it; `base` as in `as_user`."""
+    return Group(
+        id=str(group.id),
+        display_name=group.name,
+        members=[
+            Member(value=str(one.id), ref=urljoin(base, f"Users/{one.id}"), type=Member.Type.USER, display=one.name)
+            for one in group.members
+        ]
+        or None,
+        meta=Meta(resource_type="Group", location=urljoin(base, f"Groups/{group.id}"), version=f'W/"{group.version}"'),
+    )
+
+
+def _membership(group: UUID, name: str, base: str) -> Membership:
+    there = urljoin(base, f"Groups/{group}")
+    return Membership(value=str(group), ref=there, display=name, type=Membership.Type.DIRECT)
 
 
 CONFIG = ServiceProviderConfig(
@@ -185,18 +260,18 @@ UNDERSTOOD: Mapping[str, frozenset[str]] = {
 """Parts that directories send or look for, by which nothing is kept: they are understood, and not promised."""
 
 
-def _schema() -> Schema:
-    """The schema of `User`, as it is promised.
+_OF_EVERYBODY = ("active", "preferredLanguage")
+"""Told as required, though who leaves them out gets what is usual."""
 
-    What everybody has is told as required, though who leaves it out gets what is usual. The name as it is shown is made here:
-    what directories say of it changes nothing.
-    """
-    schema = User.to_schema()
+
+def _schema(resource: type[Resource[Any]], mutability: Mapping[str, Mutability], *more: Attribute) -> Schema:
+    """The schema of a resource, as it is promised: some of it changes less than is understood."""
+    schema = resource.to_schema()
+    schema.attributes = [*(schema.attributes or []), *more]
     for attribute in schema.attributes or []:
-        if attribute.name in ("active", "preferredLanguage", "roles"):
+        if attribute.name in _OF_EVERYBODY:
             attribute.required = Required.true
-        if attribute.name == "displayName":
-            attribute.mutability = Mutability.read_only
+        attribute.mutability = mutability.get(attribute.name or "", attribute.mutability)
         unpromised = UNDERSTOOD.get(attribute.name or "", frozenset())
         attribute.sub_attributes = [
             part for part in attribute.sub_attributes or [] if part.name not in unpromised
@@ -204,5 +279,21 @@ def _schema() -> Schema:
     return schema
 
 
-SCHEMAS = {str(User.__schema__): _schema()}
-RESOURCE_TYPES = {"User": ResourceType.from_resource(User)}
+_NOT_KEPT = Attribute(
+    name="externalId",
+    type=Attribute.Type.string,
+    multi_valued=False,
+    description="Nothing is kept of it: a group is found by its displayName.",
+    required=Required.false,
+    case_exact=CaseExact.true,
+    mutability=Mutability.read_only,
+    returned=Returned.default,
+    uniqueness=Uniqueness.none,
+)
+
+SCHEMAS = {
+    # the name as it is shown is made here: what directories say of it changes nothing
+    str(User.__schema__): _schema(User, {"displayName": Mutability.read_only}),
+    str(Group.__schema__): _schema(Group, {"displayName": Mutability.immutable}, _NOT_KEPT),
+}
+RESOURCE_TYPES = {"User": ResourceType.from_resource(User), "Group": ResourceType.from_resource(Group)}

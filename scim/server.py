@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from scim import answers, discovery, users
+from scim import answers, discovery, groups, search, users
 from use_cases.services import Services
 from web.rates import Spent
 
@@ -15,4 +15,6 @@ def create_app(services: Services) -> FastAPI:
     answers.install(app)
     app.include_router(discovery.router)
     app.include_router(users.router)
+    app.include_router(groups.router)
+    app.include_router(search.router)
     return app

@@ -56,7 +56,9 @@ async def is_shown(session: AsyncSession, caller: Caller, account: Account, clin
 
 
 async def is_known(session: AsyncSession, caller: Caller, clinic: Clinic) -> bool:
-    """Whether the clinic is known to the caller's."""
+    """Whether the clinic is known to the caller's; to who has no role, none is."""
+    if not caller.viewer.roles:
+        return False
     own = await people.load_clinic(session, caller.clinic_id)
     if Role.OPERATOR in caller.roles or (own is not None and policy.may_route_to(own, clinic.id)):
         return True

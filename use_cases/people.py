@@ -228,6 +228,23 @@ async def changing(services: Starting, by: Administrator, account_id: UUID) -> A
 
 
 @asynccontextmanager
+async def changing_several(
+    services: Starting, by: Administrator, clinic_id: UUID, account_ids: Collection[UUID]
+) -> AsyncIterator[tuple[AsyncSession, list[Changing]]]:
+    """Accounts of one clinic in one transaction: all are changed, or none. Whom `by` may not change there is not among them."""
+    async with services.database.session() as session:
+        await people.lock_clinic(session, clinic_id)  # as for one: nobody else changes any of the clinic meanwhile
+        locked = await people.lock_accounts(session, account_ids)
+        accounts = [account for account in locked if account.clinic_id == clinic_id and by.may_change(account)]
+        before = {account.id: _standing(account) for account in accounts}
+        now = datetime.now(UTC)
+        yield session, [Changing(session, by, account, now, []) for account in accounts]
+    for account in accounts:
+        if _standing(account) != before[account.id] or not account.active:
+            await shut_holders.follow(services, account.id, by)
+
+
+@asynccontextmanager
 async def _changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
     async with services.database.session() as session:
         seen = await people.load_account(session, account_id)

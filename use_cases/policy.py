@@ -359,7 +359,11 @@ def must_be_marking(caller: Caller, row: RequestRecord, request: Request) -> Non
 
 
 def may_list_providers(caller: Caller, clinic: Clinic, own_clinic: Clinic) -> bool:
-    """Whether the caller may see who the providers of `clinic` are: colleagues, and those to whom a dispatcher may route."""
+    """Whether the caller may see who the providers of `clinic` are: colleagues, and those to whom a dispatcher may route; who has
+    no role, nobody.
+    """
+    if not caller.viewer.roles:
+        return False
     if clinic.id == caller.clinic_id or Role.OPERATOR in caller.roles:
         return True
     return Role.DISPATCHER in caller.roles and may_route_to(own_clinic, clinic.id)

@@ -40,7 +40,7 @@ from use_cases.people import (
     take_over,
     usable_address,
 )
-from use_cases.problems import FieldFault, Problem
+from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import MAX_USERNAME
 
@@ -64,6 +64,17 @@ class DirectoryPerson(Frozen):
     roles: frozenset[Role]
     active: bool = True
 
+    @property
+    def full_name(self) -> str:
+        """What somebody is called, with the title before."""
+        return " ".join(part for part in (self.title, self.given_name, self.family_name) if part)
+
+
+class _Said(PersonChange):
+    """As administrators say it, but that a directory may leave somebody without a role."""
+
+    roles: Annotated[list[Role], Field(max_length=10)] | None = None
+
 
 class _Naming(Frozen):
     username: Annotated[Name, Field(max_length=MAX_USERNAME)]
@@ -76,6 +87,7 @@ class PersonInDirectory:
 
     id: UUID
     said: DirectoryPerson
+    clinic_id: UUID
     created_at: datetime
     version: int
 
@@ -84,26 +96,26 @@ async def list_people(services: Services, caller: Caller) -> list[PersonInDirect
     """Everybody of the clinic whom a directory may know, by user name; who has left is not among them."""
     async with services.database.statement() as session:
         accounts = await people.list_accounts(session, clinic_id=caller.clinic_id, active=None)
-    return [_seen(account) for account in accounts if _is_known(account)]
+    return [seen(account) for account in accounts if is_known(account)]
 
 
 async def read_person(services: Services, caller: Caller, account_id: UUID) -> PersonInDirectory:
     """Somebody of the clinic. Raises Problem `not_found`."""
     async with services.database.statement() as session:
         account = await people.load_account(session, account_id)
-    if account is None or account.clinic_id != caller.clinic_id or not _is_known(account):
+    if account is None or account.clinic_id != caller.clinic_id or not is_known(account):
         raise Problem("not_found")
-    return _seen(account)
+    return seen(account)
 
 
 async def add_person(services: Services, caller: Caller, said: DirectoryPerson) -> PersonInDirectory:
     """An account for somebody, in which nobody can come yet; or their old one again, where they had left: who has the same
-    `external_id` is the same person.
+    `external_id` is the same person. Without `roles` they may do nothing until some are given.
 
     Raises Problem `username_taken`, `external_id_taken`, `clinic_has_partner`, `operators_only` for roles that directories do not
     give, or what is wrong with a field.
     """
-    by = _administrator(caller)
+    by = administrator_of(caller)
     _check_gives(said)
     told = PersonChange.model_validate(said.model_dump(include=_TOLD))
     said = said.model_copy(update={**told.said(), **_naming(said)})
@@ -118,28 +130,34 @@ async def add_person(services: Services, caller: Caller, said: DirectoryPerson) 
         account = await _added(session, caller.clinic_id, said, email, now)
         account_events.note(session, AccountEventKind.PROVISIONED, account, by.hand, now)
         letters = await _welcome(session, account, now)
-        seen = _seen(account)
+        person = seen(account)
     await send(services, letters)
-    return seen
+    return person
 
 
 async def replace_person(
-    services: Services, caller: Caller, account_id: UUID, said: DirectoryPerson, expected_version: int | None
+    services: Services,
+    caller: Caller,
+    account_id: UUID,
+    said: DirectoryPerson,
+    expected_version: int | None,
+    *,
+    keeps_roles: bool = False,
 ) -> PersonInDirectory:
     """Make of somebody what the directory says. Whose access it ends is out first, whatever becomes of the rest; of an
-    administrator it may do nothing else. Whom a person has locked stays so.
+    administrator it may do nothing else. Whom a person has locked stays so. With `keeps_roles`, nothing was said of roles.
 
     Raises Problem `not_found`, `account_changed`, `username_taken`, `external_id_taken`, `forbidden`, `last_administrator`,
     `still_holds_requests` when a provider is to be none any more, `clinic_has_partner`, `operators_only` for roles that
     directories do not give, or what is wrong with a field.
     """
-    before, by = await read_person(services, caller, account_id), _administrator(caller)
+    before, by = await read_person(services, caller, account_id), administrator_of(caller)
     if not said.active:
         before = await _ended(services, by, account_id, expected_version)
-        said, expected_version = said.model_copy(update={"roles": said.roles or before.said.roles}), None
-    if before.said.roles != said.roles:
+        expected_version = None
+    if not keeps_roles and before.said.roles != said.roles:
         _check_gives(said)
-    return await _changed(services, by, account_id, said, expected_version)
+    return await _changed(services, by, account_id, said, expected_version, keeps_roles=keeps_roles)
 
 
 async def end_person(services: Services, caller: Caller, account_id: UUID, expected_version: int | None) -> None:
@@ -148,7 +166,7 @@ async def end_person(services: Services, caller: Caller, account_id: UUID, expec
     Raises Problem `not_found`, `account_changed` or `last_administrator`.
     """
     await read_person(services, caller, account_id)
-    async with changing(services, _administrator(caller), account_id) as at:
+    async with changing(services, administrator_of(caller), account_id) as at:
         _check_version(at, expected_version)
         await close_for_good(at, hands_over=True)
         await _tell_what_is_held(at)
@@ -164,9 +182,9 @@ async def _ended(
             await close(at)
             await _tell_what_is_held(at)
         await at.session.flush()
-        seen = _seen(at.account)
+        person = seen(at.account)
     await send(services, at.letters)
-    return seen
+    return person
 
 
 async def _changed(
@@ -177,16 +195,16 @@ async def _changed(
     expected_version: int | None = None,
     *,
     comes_back: bool = False,
+    keeps_roles: bool = False,
 ) -> PersonInDirectory:
     try:
         async with changing(services, by, account_id) as at:
             _check_version(at, expected_version)
+            if keeps_roles:  # as they are now: a group may have given one meanwhile
+                said = said.model_copy(update={"roles": seen(at.account).said.roles})
             if comes_back and (at.account.left_at is None or at.account.external_id != said.external_id):
                 raise Problem("external_id_taken")  # somebody was faster
-            if _is_an_administrator(at.account):
-                _check_only_ends(at.account, said)
-            else:
-                await _take_over(services, at, said)
+            await take_over_said(services, at, said)
             if comes_back:
                 at.account.left_at = None
             opens = said.active and not at.account.active
@@ -198,21 +216,27 @@ async def _changed(
             elif opens and at.account.last_used_at is None:
                 at.letters.extend(await _welcome(at.session, at.account, at.now))
             await at.session.flush()
-            seen = _seen(at.account)
+            person = seen(at.account)
     except IntegrityError as error:
         raise _taken(error) from None
     await send(services, at.letters)
-    return seen
+    return person
 
 
-async def _take_over(services: Services, at: Changing, said: DirectoryPerson) -> None:
-    """What is new of what was said. Who may sign now and could not before comes in anew."""
-    account, signed = at.account, may_sign(at.account.roles)
+async def take_over_said(services: Services, at: Changing, said: DirectoryPerson) -> None:
+    """What is new of what was said. Who may sign now and could not before comes in anew; who has their first role is told.
+
+    Raises Problem `forbidden` for what would change an administrator, and else as `replace_person` does.
+    """
+    if is_an_administrator(at.account):
+        _check_only_ends(at.account, said)
+        return
+    account, signed, had_roles = at.account, may_sign(at.account.roles), bool(at.account.roles)
     new = {name: value for name, value in said.model_dump(include=_TOLD).items() if value != getattr(account, name)}
     roles = {*said.roles, *map(Role, set(account.roles) - GIVEN_BY_DIRECTORIES)}
     if roles != set(account.roles):
         new["roles"] = sorted(roles)
-    await take_over(services, at, PersonChange.model_validate(new), hands_over=not said.active)
+    await take_over(services, at, _Said.model_validate(new), hands_over=not said.active)
     if (people.username_as_kept(said.username), said.external_id) != (account.username, account.external_id):
         changed = {name: value for name, value in _naming(said).items() if getattr(account, name) != value}
         for name, value in changed.items():
@@ -221,6 +245,8 @@ async def _take_over(services: Services, at: Changing, said: DirectoryPerson) ->
             at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
     if may_sign(account.roles) and not signed:
         await _start_anew(at)
+    elif not had_roles and not account.has_password:
+        at.letters.extend(await _welcome(at.session, account, at.now))
 
 
 async def _start_anew(at: Changing) -> None:
@@ -263,8 +289,10 @@ async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, 
 
 
 async def _welcome(session: AsyncSession, account: Account, now: datetime) -> list[UUID]:
-    """Tell the person how they come in, once they may."""
-    return [await account_letters.write_to(session, LetterKind.PROVISIONED, account, now)] if account.active else []
+    """Tell the person how they come in, once they may, and may do something there."""
+    if not account.active or not account.roles:
+        return []
+    return [await account_letters.write_to(session, LetterKind.PROVISIONED, account, now)]
 
 
 async def _tell_what_is_held(at: Changing) -> None:
@@ -279,13 +307,12 @@ async def _tell_what_is_held(at: Changing) -> None:
         at.letters.append(await account_letters.write_to(at.session, LetterKind.HAND_OVER, one, at.now))
 
 
-def _administrator(caller: Caller) -> Administrator:
+def administrator_of(caller: Caller) -> Administrator:
+    """The system that speaks for the directory, as who administers the people of its clinic."""
     return Administrator(Hand(caller.actual_id, caller.side, caller.address), caller.clinic_id, caller.viewer)
 
 
 def _check_gives(said: DirectoryPerson) -> None:
-    if not said.roles:
-        raise Problem("invalid_input", [FieldFault("roles", "required")])
     if not said.roles <= GIVEN_BY_DIRECTORIES:
         raise Problem("operators_only")
 
@@ -307,24 +334,27 @@ def _check_version(at: Changing, expected: int | None) -> None:
 
 def _check_only_ends(account: Account, said: DirectoryPerson) -> None:
     """Raise Problem `forbidden` for anything else: who could change an administrator would be one."""
-    if said.active and said != _seen(account).said:
+    if said.active and said != seen(account).said:
         raise Problem("forbidden")
 
 
 async def _is_for_directories_to_open(session: AsyncSession, account: Account) -> bool:
     """Whether none but a directory closed the account. What a person has closed, and administrators, a person opens."""
-    return not _is_an_administrator(account) and not await is_closed_by_a_person(session, account.id)
+    return not is_an_administrator(account) and not await is_closed_by_a_person(session, account.id)
 
 
-def _is_an_administrator(account: Account) -> bool:
+def is_an_administrator(account: Account) -> bool:
+    """Whether it is somebody of whom a directory only ends the access."""
     return Role.CLINIC_ADMINISTRATOR in account.roles or not is_administered_by_clinic(account.roles)
 
 
-def _is_known(account: Account) -> bool:
+def is_known(account: Account) -> bool:
+    """Whether directories see this account of their clinic: who has left is not among them."""
     return account.left_at is None and is_administered_by_clinic(account.roles)
 
 
-def _seen(account: Account) -> PersonInDirectory:
+def seen(account: Account) -> PersonInDirectory:
+    """The account as directories see it."""
     said = DirectoryPerson.model_construct(
         username=account.username,
         external_id=account.external_id,
@@ -337,4 +367,4 @@ def _seen(account: Account) -> PersonInDirectory:
         roles=GIVEN_BY_DIRECTORIES & {Role(role) for role in account.roles},
         active=account.active,
     )
-    return PersonInDirectory(account.id, said, account.created_at, account.version)
+    return PersonInDirectory(account.id, said, account.clinic_id, account.created_at, account.version)

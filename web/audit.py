@@ -29,7 +29,7 @@ NOT_WRITTEN: Mapping[str, str] = {
 }
 """Routes of whose calls nothing is written, and why."""
 
-SHOWN_BY_POST = ("_search_by_post", "search_users", "decode")
+SHOWN_BY_POST = ("_search_by_post", "search_users", "search_groups", "search_all", "decode")
 """How the names of routes end that only show something, though they are called by POST: what is looked for must not stand in an
 address.
 """
