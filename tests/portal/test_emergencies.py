@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -207,6 +208,43 @@ def in_place_of(numbers: list[str]) -> Callable[[Route], Awaitable[None]]:
         await route.continue_(post_data=sent.replace(numbers[0], numbers[1]))
 
     return other
+
+
+async def test_who_runs_relais_and_administers_saves_their_clinic(portal: Portal, system: System) -> None:
+    """In a small clinic that is one person: they turn it on as its administrator, and save the page while it is on. An operator
+    who is not is offered nothing that is refused.
+    """
+    async with system.services.database.session() as session:
+        clinic = await people.add_clinic(session, code=f"small-{uuid4().hex[:8]}", name="Petite")
+    both = await add_person(system, "emergency_one", clinic, Role.OPERATOR, Role.CLINIC_ADMINISTRATOR)
+    operator = await add_person(system, "emergency_runs", clinic, Role.OPERATOR)
+
+    async def saved(who: Clinician, said: str | None, phone: str) -> None:
+        async with portal.visit(who, java_script_enabled=False) as page:
+            await page.goto("/clinic")
+            if said is not None:
+                await page.get_by_label("Une demande peut-elle être ouverte en urgence?").select_option(said)
+            await page.get_by_label("Téléphone").fill(phone)
+            await page.get_by_role("button", name="Enregistrer").click()
+            await expect(page.locator("main .notice.error")).to_have_count(0)
+            await expect(page.get_by_label("Téléphone")).to_have_value(phone)
+        on_file = ok(await both.get(f"/clinics/{clinic.id}"))
+        assert on_file["phone"] == phone
+
+    async with portal.visit(operator, java_script_enabled=False) as page:
+        await page.goto("/clinic")
+        assert await page.locator("#field-emergency").count() == 0
+        assert "Il n’est pas permis." in await page.inner_text("main")
+    await saved(operator, None, "418 555-0001")
+    await saved(both, "yes", "418 555-0002")
+    assert ok(await both.get(f"/clinics/{clinic.id}"))["emergency"] is True
+    await saved(both, None, "418 555-0003")
+    await saved(operator, None, "418 555-0004")
+    async with portal.visit(operator, java_script_enabled=False) as page:
+        await page.goto("/clinic")
+        assert "permis ou non : permis" in " ".join((await page.inner_text("main")).split())
+    await saved(operator, "no", "418 555-0005")
+    assert ok(await both.get(f"/clinics/{clinic.id}"))["emergency"] is False
 
 
 async def turned_on(system: System) -> None:
