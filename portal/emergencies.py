@@ -105,7 +105,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
         form=pages.written(ticket.said if ticket else _written(form)),
         key=_key_again(form, error, ticket),
         ticket=ticket,
-        factor=await own_factor(visit.services, visit.caller),
+        factor=await own_factor(visit.services, visit.caller, whoever=True),
         has_password=await proves_by_password(visit.services, visit.caller.account),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),

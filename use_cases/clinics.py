@@ -103,9 +103,9 @@ async def change_clinic(
 ) -> ClinicOnFile:
     """Change what is known of a clinic. The same change a second time changes nothing.
 
-    Raises Problem `not_found`, `clinic_changed` when somebody else was faster, `routes_by_operators`, `forbidden` for who turns on
-    access in an emergency and is no administrator of that very clinic, `unknown_clinic`, or `invalid_input` for a calendar that
-    won't do together with what stays.
+    Raises Problem `not_found`, `clinic_changed` when somebody else was faster, `routes_by_operators`, `forbidden` for who turns
+    on access in an emergency and is no administrator of that very clinic, `unknown_clinic`, or `invalid_input` for a calendar
+    that won't do together with what stays.
     """
     if change.routes_to is not None and not by.is_operator:
         raise Problem("routes_by_operators")
