@@ -208,6 +208,15 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
     return view
 
 
+async def goes_on(services: Services, caller: Caller, opening_id: UUID) -> bool:
+    """Whether the caller reads something just now by what they opened there."""
+    async with services.database.session() as session:
+        found = await emergencies.load(session, opening_id)
+        if caller.system is not None or found is None or found.account_id != caller.id:
+            return False
+        return found.id in await emergencies.going_on(session, [found.id], datetime.now(UTC))
+
+
 async def list_openings(services: Services, caller: Caller) -> list[OpeningView]:
     """What the caller opened; for administrators also what others of their clinic did, and others still of what it asked for.
 
