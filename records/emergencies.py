@@ -208,6 +208,13 @@ async def opened_by_command(session: AsyncSession, command_id: uuid.UUID) -> Eme
     return await _one(session, and_(EmergencyOpening.command_id == command_id, ~_names_reader()))
 
 
+async def newest_opened(session: AsyncSession, account_id: uuid.UUID, request_id: uuid.UUID) -> EmergencyOpening | None:
+    """What somebody last opened of the request, whether it holds or not; without its reason."""
+    theirs = EmergencyOpening.account_id == account_id, EmergencyOpening.request_id == request_id
+    newest = select(func.max(EmergencyOpening.begun_at)).where(*theirs).scalar_subquery()
+    return await _one(session, and_(*theirs, EmergencyOpening.begun_at == newest))
+
+
 async def _one(session: AsyncSession, which: ColumnElement[bool]) -> EmergencyOpening | None:
     return await session.scalar(select(EmergencyOpening).where(which).options(*unread(EmergencyOpening)))
 

@@ -6,6 +6,7 @@ and what does not, stands in docs/decisions/emergency-access.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
@@ -22,10 +23,11 @@ from domain.accounts import LetterKind
 from domain.audit import Act, EmergencyStep, Purpose
 from domain.model import Discreet, Said, storable
 from domain.requests import Role
-from records import account_letters, audit, emergencies, people, requests, visibility
+from records import account_letters, audit, emergencies, people, requests, used_keys, visibility
 from records.canonical import content_sha256
 from records.errors import NotFoundError
 from records.models import Account, AuditEntry, EmergencyOpening, RequestRecord
+from records.used_keys import Use
 from use_cases import guessing, step_up
 from use_cases.accesses import by
 from use_cases.account_letters import send
@@ -146,7 +148,7 @@ async def is_possible(services: Services, caller: Caller) -> bool:
 async def open_in_emergency(services: Services, caller: Caller, new: NewOpening, key: str | None) -> OpeningView:
     """Let the caller read that request from now on, for some hours; opened once already, it is what there is.
 
-    A key opens once: sent again, it gives what it has opened, also where that is over.
+    A key opens once: sent again, it gives what it has opened, or was answered with, also where that is over.
 
     Raises Problem `forbidden` for who treats nobody, `emergency_not_for_operators`, `emergency_off`, `too_many_attempts`;
     `wrong_password`, `code_needed`, `wrong_code`, `wrong_passkey`, `second_factor_missing`, `step_up_needed` or `invalid_input`
@@ -298,14 +300,12 @@ async def _open_once(
     """
     async with services.database.session() as session:
         row = await _to_open(session, caller, new.number)
-        opening = await emergencies.opened_by_command(session, command_id)
+        opening = await _answered_before(session, caller, row, new, command_id)
         letters: list[UUID] = []
-        if opening is not None:
-            await _must_be_the_same(session, opening, new)
-        elif row is None:
-            raise await _not_to_open(session, caller, new.number)
-        else:
-            opening, letters = await _opened(session, caller, role, row, new.reason, command_id)
+        if opening is None:
+            if row is None:
+                raise await _not_to_open(session, caller, new.number)
+            opening, letters = await _opened(session, caller, role, row, new, command_id)
         for view in await _views(session, caller, [opening]):
             return view, letters
     raise Problem("nothing_to_open")  # it was destroyed meanwhile
@@ -319,6 +319,31 @@ async def _not_to_open(session: AsyncSession, caller: Caller, number: str) -> Pr
     return Problem("seen_anyway", request_id=str(request_id))
 
 
+async def _answered_before(
+    session: AsyncSession, caller: Caller, row: RequestRecord | None, new: NewOpening, command_id: UUID
+) -> EmergencyOpening | None:
+    """What the command has opened; or, where it was answered with what another had opened, the newest of that. It opens nothing
+    later either.
+
+    Raises Problem `idempotency_key_reused`.
+    """
+    opening = await emergencies.opened_by_command(session, command_id)
+    if opening is not None:
+        await _must_be_the_same(session, opening, new)
+        return opening
+    use = _use_of(caller, command_id, new)
+    if row is None or not await used_keys.means_something_else(session, replace(use, meaning=b"")):
+        return None
+    if await used_keys.means_something_else(session, use):
+        raise Problem("idempotency_key_reused")
+    return await emergencies.newest_opened(session, caller.id, row.id)
+
+
+def _use_of(caller: Caller, command_id: UUID, new: Wanted) -> Use:
+    """What a command means that was answered with what another had opened."""
+    return Use(caller.id, f"emergency {command_id}", _matter(new).encode())
+
+
 async def _must_be_the_same(session: AsyncSession, opening: EmergencyOpening, new: NewOpening) -> None:
     """Raise Problem `idempotency_key_reused` where a command has opened another request, or for another reason."""
     numbers = await requests.numbers_of(session, [opening.request_id])
@@ -328,7 +353,7 @@ async def _must_be_the_same(session: AsyncSession, opening: EmergencyOpening, ne
 
 
 async def _opened(
-    session: AsyncSession, caller: Caller, role: Role, row: RequestRecord, reason: str, command_id: UUID
+    session: AsyncSession, caller: Caller, role: Role, row: RequestRecord, new: NewOpening, command_id: UUID
 ) -> tuple[EmergencyOpening, list[UUID]]:
     """By what the caller reads the request, which is locked, and the e-mails that tell of it where it is new.
 
@@ -337,6 +362,7 @@ async def _opened(
     now = datetime.now(UTC)
     found = await emergencies.holding(session, caller.viewer, row.id, now)
     if found is not None:
+        await used_keys.keep(session, _use_of(caller, command_id, new), now)
         return found, []
     if await visibility.access(session, caller.viewer, row) == "chart":
         raise Problem("seen_anyway", request_id=str(row.id))
@@ -349,7 +375,7 @@ async def _opened(
         async with session.begin_nested():
             opening = await emergencies.add(
                 *(session, row.id, caller.viewer, role),
-                reason=reason,
+                reason=new.reason,
                 command_id=command_id,
                 told=len(told),
                 begun_at=now,

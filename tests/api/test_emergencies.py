@@ -51,7 +51,7 @@ from tests.unit.test_routes import routes
 from use_cases import account_letters, administration
 from use_cases.access_analysis import analyse_clinic
 from use_cases.caller import Caller
-from use_cases.emergencies import NewOpening, end, open_in_emergency
+from use_cases.emergencies import NewOpening, OpeningState, OpeningView, end, open_in_emergency
 from use_cases.news import check_may_follow, news
 from use_cases.problems import Problem
 
@@ -425,6 +425,26 @@ async def test_a_key_of_the_api_means_one_opening(system: System) -> None:
     answers = await asyncio.gather(*(asked(who, number, key="emergency-2") for _ in range(3)))
     assert len({ok(answer, 201)["id"] for answer in answers}) == 1
     await ended(who, answers[0].json())
+
+
+async def test_a_key_that_was_answered_by_another_opens_nothing_later(system: System) -> None:
+    """Two forms were sent; the one that came second is sent again once somebody has ended what the first had opened."""
+    caller = caller_of(system.provider2)
+    number, other = [await number_of(system, await submitted(system)) for _ in range(2)]
+
+    async def sent_with(key: str, **said: str) -> OpeningView:
+        new = NewOpening.model_validate({"number": number, "reason": WHY, "password": PASSWORD, **said})
+        return await open_in_emergency(system.of_api, caller, new, key)
+
+    first = await sent_with("answered 1")
+    assert (await sent_with("answered 2", reason="Autre.")).id == first.id
+    await end(system.of_api, caller, first.id)
+    again = await sent_with("answered 2", reason="Autre.")
+    assert (again.id, again.state) == (first.id, OpeningState.ENDED)
+    for said in ({"number": other, "reason": "Autre."}, {"reason": WHY}):
+        with pytest.raises(Problem, match="idempotency_key_reused"):
+            await sent_with("answered 2", **said)
+    assert (await sent_with("answered 3")).id != first.id
 
 
 # Who is told
