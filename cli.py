@@ -947,6 +947,16 @@ def set_second_factor(
     typer.echo(f"To sign at {code}, a second factor {'is needed' if needed else 'is not needed'}.")
 
 
+@app.command("emergency-off")
+def emergency_off(code: Annotated[str, typer.Argument(help="Code of the clinic.")]) -> None:
+    """Turn access in an emergency off for a clinic, and end what is open by it; its administrators turn it on again."""
+    from settings import get_settings
+    from use_cases import administration
+
+    _run(lambda: administration.turn_emergency_off(get_settings(), code))
+    typer.echo(f"At {code}, nothing is opened in an emergency.")
+
+
 @app.command("reset-second-factor")
 def reset_second_factor(username: Annotated[str, typer.Argument(help="Whose second factor is removed.")]) -> None:
     """Remove the second factor of somebody who has lost both device and recovery codes: the password is enough again."""

@@ -19,9 +19,11 @@ from activities.messages import OutgoingAccountLetter, compose_account_letter
 from activities.try_again import try_again
 from domain.accounts import OF_EMERGENCIES, RESET_LASTS, LetterKind, may_sign
 from domain.addresses import AddressError
-from records import account_letters, audit, destruction, one_time_links, people
+from domain.requests import Role
+from records import account_letters, audit, destruction, emergencies, one_time_links, people, restrictions
 from records.database import Database
-from records.models import AccountLetter, Invitation, LetterStatus, PasswordReset
+from records.models import Account, AccountLetter, AuditEntry, Invitation, LetterStatus, PasswordReset
+from records.visibility import Viewer
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -127,13 +129,15 @@ class AccountLetterActivities:
 
 
 async def _told_of_emergency(session: AsyncSession, letter: AccountLetter) -> dict[str, str] | None:
-    """Who has opened which request in an emergency, or tried to, by the audit, which stays where the request does not; None of
-    other letters.
+    """Who has opened which request in an emergency, ended that, or tried to, by the audit, which stays where the request does
+    not; None of other letters, and where it is not to be told to its reader any more.
     """
     if letter.kind not in OF_EMERGENCIES or letter.link_id is None:
         return None
     entry = await audit.load(session, letter.link_id)
     if entry is None or entry.account_id is None or entry.clinic_id is None:
+        return None
+    if not await _is_still_told(session, letter, entry):
         return None
     reader = await people.load_account(session, entry.account_id)
     clinic = await people.load_clinic(session, entry.clinic_id)
@@ -141,6 +145,30 @@ async def _told_of_emergency(session: AsyncSession, letter: AccountLetter) -> di
         return None
     number = await destruction.number_of(session, entry.request_id) if entry.request_id else None
     return {"number": number or "", "reader": f"{reader.given_name} {reader.family_name} ({clinic.name})"}
+
+
+async def _is_still_told(session: AsyncSession, letter: AccountLetter, entry: AuditEntry) -> bool:
+    """Whether who was to be told is still active, runs Relais or administers a clinic concerned, and the request is not shut to
+    them since.
+    """
+    account = await people.load_account(session, letter.account_id) if letter.account_id else None
+    if account is None or not account.active:
+        return False
+    if entry.request_id is not None and await _is_shut_to(session, account, entry.request_id):
+        return False
+    if Role.OPERATOR in account.roles:
+        return True
+    return Role.CLINIC_ADMINISTRATOR in account.roles and account.clinic_id in await emergencies.concerned(
+        session, entry
+    )
+
+
+async def _is_shut_to(session: AsyncSession, account: Account, request_id: UUID) -> bool:
+    """Also where it is destroyed by now, and was until then."""
+    viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
+    if await restrictions.is_shut_to(session, viewer.account_id, viewer.clinic_id, viewer.roles, request_id):
+        return True
+    return bool(await destruction.were_shut_to(session, viewer, [request_id]))
 
 
 async def _link_of(session: AsyncSession, letter: AccountLetter) -> Invitation | PasswordReset | None:

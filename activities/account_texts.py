@@ -183,8 +183,27 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         ),
         _(
             "It was {number}, and {reader}. Reach who answers for the clinics; to end it, lock the account, or turn access in "
-            "an emergency off on the page of the clinic."
+            "an emergency off for the clinic, on the command line (relais emergency-off)."
         ),
+    ),
+    LetterKind.ENDED_IN_EMERGENCY: AccountText(
+        _("an access in an emergency was ended"),
+        _(
+            "Somebody else than who had opened a request in an emergency has ended that. For 24 hours they can’t open it again; "
+            "a colleague can."
+        ),
+        _(
+            "It was {number}, and {reader} has ended it. If it was wrong, have a colleague open it. Look at who, and why: under "
+            "People, Access in an emergency."
+        ),
+    ),
+    LetterKind.ENDED_UNWATCHED: AccountText(
+        _("an access in an emergency was ended"),
+        _(
+            "Somebody else than who had opened a request in an emergency has ended that; and a clinic concerned has no "
+            "other administrator who could be told, or the same person has ended within a day what several had opened."
+        ),
+        _("It was {number}, and {reader} has ended it. Reach who answers for the clinics: somebody may be in danger."),
     ),
     LetterKind.REFUSED_IN_EMERGENCY: AccountText(
         _("requests could not be opened in an emergency"),

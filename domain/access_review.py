@@ -23,6 +23,7 @@ class Rule(StrEnum):
     """Why something is on the list, the gravest first."""
 
     EMERGENCY = "emergency"  # they opened it in one, and would not see it otherwise
+    EMERGENCY_ENDED = "emergency_ended"  # they ended what others had opened in one
     OWN_RECORD = "own_record"  # the patient bears the name of who looked
     KIN_OF_A_STRANGER = "same_name_uninvolved"  # the two that follow at once
     NO_PARTICIPANT = "no_participant"  # they never acted on the request, nor was it ever with them
@@ -106,6 +107,13 @@ class Seen:
         if self.kind is Act.EMERGENCY:
             return self.name == EmergencyStep.OPENED
         return self.purpose is Purpose.EMERGENCY
+
+    @property
+    def ends_emergency_of_another(self) -> bool:
+        """Whether an administrator ends what somebody else had opened in an emergency."""
+        return (
+            self.kind is Act.EMERGENCY and self.name == EmergencyStep.ENDED and self.purpose is Purpose.ADMINISTRATION
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +235,8 @@ class Course:
             self._read(act, bond)
         elif act.is_in_emergency and act.request_id is not None:
             self._of_request.setdefault((Rule.EMERGENCY, act.request_id), Sample()).add(act)
+        elif act.ends_emergency_of_another:
+            self._on_day(Rule.EMERGENCY_ENDED, act)
         if act.kind in (Act.EXPORT, Act.JOURNAL):
             self._on_day(Rule.TAKEN_ALONG, act)
 

@@ -121,6 +121,8 @@ class LetterKind(StrEnum):
     RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
     OPENED_IN_EMERGENCY = "opened_in_emergency"  # to administrators: which request, and by whom
     OPENED_UNWATCHED = "opened_unwatched"  # the same to operators, where a clinic has nobody else who is told
+    ENDED_IN_EMERGENCY = "ended_in_emergency"  # to administrators: somebody else than who had opened it has ended that
+    ENDED_UNWATCHED = "ended_unwatched"  # the same to operators, also where one person ends what several opened
     REFUSED_IN_EMERGENCY = "refused_in_emergency"  # to administrators: who tries to open something, again and again
     ACCESSES_TO_REVIEW = "accesses_to_review"  # to administrators: a month waits to be signed off
     DRAFTS_END = "drafts_end"  # drafts that somebody has not touched for weeks are removed soon
@@ -128,7 +130,13 @@ class LetterKind(StrEnum):
 
 
 OF_EMERGENCIES = frozenset(
-    {LetterKind.OPENED_IN_EMERGENCY, LetterKind.OPENED_UNWATCHED, LetterKind.REFUSED_IN_EMERGENCY}
+    {
+        LetterKind.OPENED_IN_EMERGENCY,
+        LetterKind.OPENED_UNWATCHED,
+        LetterKind.ENDED_IN_EMERGENCY,
+        LetterKind.ENDED_UNWATCHED,
+        LetterKind.REFUSED_IN_EMERGENCY,
+    }
 )
 """What tells of an access in an emergency."""
 

@@ -4,7 +4,9 @@ See docs/decisions/emergency-access.md.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from domain.rates import Rate
 from domain.requests import Role
@@ -16,14 +18,51 @@ TRIES = Rate(10, timedelta(minutes=6))
 """Of one person, whatever comes of them: numbers are not to be tried one after another."""
 
 END_HOLDS = timedelta(hours=24)
-"""So long nobody opens a request anew of whom somebody else has ended that. A colleague may."""
+"""So long nobody opens a request anew of whom somebody else has said that it has ended. A colleague may."""
 
 A_DAY = timedelta(hours=24)
 
 TOLD_AT = 3
 """So many refused tries of one person within a day are told of."""
 
+ENDS_TOLD_AT = 2
+"""Who ends what so many people opened within a day is told of to operators as well: they may mean to deny it to everybody."""
+
 _MAY_OPEN = (Role.PROVIDER, Role.REQUESTER)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """It was ended by hand, by whom and when."""
+
+    by: UUID
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Course:
+    """From when to when somebody reads a request, and who has ended that."""
+
+    reader: UUID
+    begun_at: datetime
+    ends_at: datetime
+    ends: tuple[Ended, ...] = ()
+
+    @property
+    def end(self) -> Ended | None:
+        """By what it was over before its time."""
+        return min((one for one in self.ends if one.at < self.ends_at), key=lambda one: one.at, default=None)
+
+    @property
+    def held_until(self) -> datetime | None:
+        """Until when its reader can't open it anew, as somebody else has ended it."""
+        return max((one.at + END_HOLDS for one in self.ends if one.by != self.reader), default=None)
+
+    def ends_by(self, who: UUID, now: datetime) -> bool:
+        """Whether it changes anything that they end it: of its reader while it lasts; of others for a day, once."""
+        if who == self.reader:
+            return not self.ends and now < self.ends_at
+        return self.held_until is None and now < self.begun_at + A_DAY
 
 
 def opens_as(roles: Collection[Role]) -> Role | None:

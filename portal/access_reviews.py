@@ -37,6 +37,7 @@ STATES: Mapping[ReviewState, str] = {
 
 RULES: Mapping[Rule, str] = {
     Rule.EMERGENCY: _("Opened in an emergency"),
+    Rule.EMERGENCY_ENDED: _("Ended what others had opened in an emergency"),
     Rule.OWN_RECORD: _("The patient bears the same name"),
     Rule.KIN_OF_A_STRANGER: _("The same family name as the patient, and had nothing to do with the request"),
     Rule.NO_PARTICIPANT: _("Had nothing to do with the request"),

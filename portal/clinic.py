@@ -91,6 +91,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
         "clinic",
         because=error,
         clinic=clinic,
+        says_of_emergencies=clinic.emergency or by.administers(clinic.id),
         days=DAYS,
         closing_lists=CLOSING_LISTS,
         events=await clinics.list_clinic_events(visit.services, by, clinic.id),

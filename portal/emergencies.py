@@ -1,5 +1,6 @@
 """Access in an emergency: for who must see a request that does not show to them, and for administrators, who look at that."""
 
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 from uuid import UUID
@@ -13,11 +14,12 @@ from domain.refusals import Refusal
 from domain.requests import Role
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
-from portal.pages import Visit, VisitOf
+from portal.pages import Notice, Visit, VisitOf
 from portal.sign_on import go_on, kept_by
 from records.models import SigningTicket
+from translations import gettext_noop as _
 from use_cases import emergencies, step_up
-from use_cases.emergencies import NewOpening, OpeningState, Wanted
+from use_cases.emergencies import NewOpening, OpeningState, OpeningView, Wanted
 from use_cases.passkey_answers import options_to_answer
 from use_cases.problems import Problem
 from use_cases.second_factor import own_factor
@@ -30,6 +32,15 @@ _PLACES = {
     **{"wrong_password": "password", "wrong_code": "code", "wrong_passkey": "code", "code_needed": "code"},
     **{"nothing_to_open": "number", "seen_anyway": "number"},
 }
+
+_OVER = _("Your access to the request that you were reading in an emergency is over.")
+_OVER_BY_ITSELF = _(
+    "Your access to request %(number)s is over: its time, or it was ended. If it can’t wait, open it again."
+)
+_ENDED_BY = _(
+    "%(name)s has ended your access to request %(number)s. You can’t open it again for a day; if it can’t wait, have a "
+    "colleague open it, or call the administrators of your clinic."
+)
 
 
 @router.get("/emergency")
@@ -81,6 +92,17 @@ async def confirm(visit: VisitOf) -> Response:
     return await go_on(visit.request, visit.services, begun)
 
 
+@router.get("/emergency/{opening_id}")
+async def still_open(opening_id: UUID, visit: VisitOf) -> Response:
+    """What a page that is read in an emergency asks of itself: nothing is told but that it may go on, and be renewed.
+
+    Raises Problem `not_found` where it is over. It names no request: a page that was open then is no try to see one.
+    """
+    if not await emergencies.goes_on(visit.services, visit.caller, opening_id):
+        raise Problem("not_found")
+    return Response(status_code=204, headers={"HX-Trigger": "relais:open"})
+
+
 @router.post("/emergency/{opening_id}/end")
 async def end_opening(opening_id: UUID, visit: VisitOf) -> Response:
     """End it; or say why not."""
@@ -95,21 +117,37 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
     wrong = fields_of(error, visit.language, _PLACES)
     ticket = await _confirmed(visit)
     is_possible = await emergencies.is_possible(visit.services, visit.caller)
+    openings = await emergencies.list_openings(visit.services, visit.caller)
     return visit.page(
         "emergency",
         because=error,
-        openings=await emergencies.list_openings(visit.services, visit.caller),
+        openings=openings,
         is_possible=is_possible,
         treats=bool(visit.caller.roles & {Role.PROVIDER, Role.REQUESTER}),
         administers=Role.CLINIC_ADMINISTRATOR in visit.caller.roles,
         form=pages.written(ticket.said if ticket else _written(form)),
         key=_key_again(form, error, ticket),
         ticket=ticket,
-        factor=await own_factor(visit.services, visit.caller),
+        factor=await own_factor(visit.services, visit.caller, whoever=True),
         has_password=await proves_by_password(visit.services, visit.caller.account),
         wrong=pages.written(wrong),
-        notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),
+        notice=summary(error, wrong, visit.language) if error else _said_of(visit, openings),
     )
+
+
+def _said_of(visit: Visit, openings: Sequence[OpeningView]) -> Notice | None:
+    """What was just done; or where a page has just been left because it is over (`over`), what became of that."""
+    over = visit.request.query_params.get("over")
+    if over is None:
+        return pages.done_notice(visit.request, visit.language)
+    left = next((one for one in openings if one.yours and str(one.id) == over), None)
+    if left is None:  # nothing of it shows to them any more
+        return Notice("information", visit.say(_OVER))
+    if left.state is OpeningState.OPEN:
+        return None
+    if left.ended_by is None or left.ended_by.id == visit.caller.id:
+        return Notice("information", visit.say(_OVER_BY_ITSELF, number=left.number))
+    return Notice("error", visit.say(_ENDED_BY, number=left.number, name=left.ended_by.name))
 
 
 async def _confirmed(visit: Visit) -> SigningTicket | None:

@@ -24,7 +24,7 @@ from use_cases.attachments import AttachmentView
 from use_cases.documents import DocumentView, read_content
 from use_cases.problems import FieldFault, Problem
 from use_cases.received import FileLeftOut
-from use_cases.requests import RequestView
+from use_cases.requests import ReadInEmergency, RequestView
 from use_cases.restrictions import is_restricted
 
 router = APIRouter(include_in_schema=False)
@@ -56,8 +56,13 @@ def closing(response: Response, view: RequestView) -> Response:
     """The page, which a browser leaves when an access in an emergency is over: what is shown does not stay there."""
     if view.emergency is not None:
         seconds = max(0, ceil((view.emergency.ends_at - datetime.now(UTC)).total_seconds()))
-        response.headers["Refresh"] = f"{seconds}; url=/emergency"
+        response.headers["Refresh"] = f"{seconds}; url={over_at(view.emergency)}"
     return response
+
+
+def over_at(read: ReadInEmergency) -> str:
+    """The page that says what became of it."""
+    return f"/emergency?over={read.opening_id}"
 
 
 async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, ReportContent]]:

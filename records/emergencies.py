@@ -12,13 +12,15 @@ from sqlalchemy import ColumnElement, and_, any_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from domain.emergencies import opens_as
+from domain.emergencies import Course, Ended, opens_as
 from domain.requests import Role, Status
 from records.ids import new_id
 from records.models import (
     Account,
     AccountKind,
+    AuditEntry,
     Clinic,
+    DestroyedRequest,
     EmergencyEnd,
     EmergencyOpening,
     RequestParty,
@@ -28,7 +30,7 @@ from records.models import (
 )
 from records.restrictions import is_shut_out, shut_to
 from records.sealed import unread, with_key_if_it_opens
-from records.visibility import Viewer
+from records.visibility import Viewer, charts_of
 
 
 async def may_be_opened(
@@ -36,6 +38,15 @@ async def may_be_opened(
 ) -> uuid.UUID | None:
     """The id of the request of that number, if somebody of that clinic may open it in an emergency; one look, whatever it is."""
     query = select(RequestRecord.id).where(RequestRecord.number == number, _is_let(account_id, clinic_id))
+    return await session.scalar(query)
+
+
+async def seen_anyway(session: AsyncSession, viewer: Viewer, number: str) -> uuid.UUID | None:
+    """The id of the request of that number, if the viewer sees its chart without an emergency; one look, whatever it is."""
+    shut = shut_to(viewer.account_id, viewer.clinic_id, viewer.roles)
+    query = select(RequestRecord.id).where(
+        RequestRecord.number == number, charts_of(viewer), RequestRecord.id.not_in(shut)
+    )
     return await session.scalar(query)
 
 
@@ -98,17 +109,22 @@ def _is_let(account_id: _Id, clinic_id: _Id) -> ColumnElement[bool]:
     )
 
 
-def _names(account_id: _Id) -> ColumnElement[bool]:
+def _names(account_id: _Id, request_id: InstrumentedAttribute[uuid.UUID] = RequestRecord.id) -> ColumnElement[bool]:
     """Whether the person has named this very account: that holds in an emergency as well. A wish about a role does not."""
     ended = exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
     return exists().where(
-        RequestRestriction.request_id == RequestRecord.id, RequestRestriction.account_id == account_id, ~ended
+        RequestRestriction.request_id == request_id, RequestRestriction.account_id == account_id, ~ended
     )
+
+
+def _names_reader() -> ColumnElement[bool]:
+    """Of rows of `EmergencyOpening`: whether the person has named who opened it, since then. Nothing of it shows to them."""
+    return _names(EmergencyOpening.account_id, EmergencyOpening.request_id)
 
 
 def _goes_on(now: datetime) -> ColumnElement[bool]:
     ended = exists().where(EmergencyEnd.opening_id == EmergencyOpening.id)
-    return and_(EmergencyOpening.begun_at <= now, EmergencyOpening.ends_at > now, ~ended)
+    return and_(EmergencyOpening.ends_at > now, ~ended)  # it has begun, by whatever clock
 
 
 # Opened and ended
@@ -145,14 +161,20 @@ async def add(
 
 
 async def end(session: AsyncSession, opening: EmergencyOpening, *, ended_by: uuid.UUID, now: datetime) -> None:
-    """From now on it does not hold. The request's row is locked."""
+    """From now on it does not hold, whether it still did or not. The request's row is locked."""
     session.add(EmergencyEnd(opening_id=opening.id, request_id=opening.request_id, ended_by=ended_by, ended_at=now))
     await session.flush()
 
 
-async def find_end(session: AsyncSession, opening_id: uuid.UUID) -> EmergencyEnd | None:
-    """How it was ended by hand, if it was."""
-    return await session.get(EmergencyEnd, opening_id)
+async def readers_ended_by(session: AsyncSession, account_id: uuid.UUID, since: datetime) -> set[uuid.UUID]:
+    """The others of whom somebody has ended, since then, what they had opened."""
+    query = (
+        select(EmergencyOpening.account_id)
+        .join(EmergencyEnd, EmergencyEnd.opening_id == EmergencyOpening.id)
+        .where(EmergencyEnd.ended_by == account_id, EmergencyEnd.ended_at > since)
+        .where(EmergencyOpening.account_id != account_id)
+    )
+    return set(await session.scalars(query))
 
 
 async def ended_by_another(
@@ -176,9 +198,21 @@ async def load(session: AsyncSession, opening_id: uuid.UUID) -> EmergencyOpening
     return await _one(session, EmergencyOpening.id == opening_id)
 
 
+async def shows_to_reader(session: AsyncSession, opening: EmergencyOpening) -> bool:
+    """Whether who opened it is shown that they did: not where a restriction names them since."""
+    return await _one(session, and_(EmergencyOpening.id == opening.id, ~_names_reader())) is not None
+
+
 async def opened_by_command(session: AsyncSession, command_id: uuid.UUID) -> EmergencyOpening | None:
-    """What that command has opened, whether it holds or not; without its reason."""
-    return await _one(session, EmergencyOpening.command_id == command_id)
+    """What that command has opened, whether it holds or not, where that shows to who did; without its reason."""
+    return await _one(session, and_(EmergencyOpening.command_id == command_id, ~_names_reader()))
+
+
+async def newest_opened(session: AsyncSession, account_id: uuid.UUID, request_id: uuid.UUID) -> EmergencyOpening | None:
+    """What somebody last opened of the request, whether it holds or not; without its reason."""
+    theirs = EmergencyOpening.account_id == account_id, EmergencyOpening.request_id == request_id
+    newest = select(func.max(EmergencyOpening.begun_at)).where(*theirs).scalar_subquery()
+    return await _one(session, and_(*theirs, EmergencyOpening.begun_at == newest))
 
 
 async def _one(session: AsyncSession, which: ColumnElement[bool]) -> EmergencyOpening | None:
@@ -186,8 +220,8 @@ async def _one(session: AsyncSession, which: ColumnElement[bool]) -> EmergencyOp
 
 
 async def opened_by(session: AsyncSession, account_id: uuid.UUID, limit: int) -> Sequence[EmergencyOpening]:
-    """What somebody opened, the newest first; without the reasons."""
-    return await _listed(session, EmergencyOpening.account_id == account_id, limit)
+    """What somebody opened, the newest first; without the reasons. Not of what a restriction that names them shuts to them."""
+    return await _listed(session, and_(EmergencyOpening.account_id == account_id, ~_names_reader()), limit)
 
 
 async def of_clinic(session: AsyncSession, viewer: Viewer, limit: int) -> Sequence[EmergencyOpening]:
@@ -208,10 +242,13 @@ async def _listed(session: AsyncSession, which: ColumnElement[bool], limit: int)
     return (await session.scalars(query.options(*unread(EmergencyOpening)))).all()
 
 
-async def ends_of(session: AsyncSession, opening_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, EmergencyEnd]:
-    """How each of them was ended by hand, of those that were."""
-    query = select(EmergencyEnd).where(EmergencyEnd.opening_id.in_(opening_ids))
-    return {one.opening_id: one for one in await session.scalars(query)}
+async def courses_of(session: AsyncSession, found: Sequence[EmergencyOpening]) -> dict[uuid.UUID, Course]:
+    """From when to when each of them was to last, and who has ended it."""
+    query = select(EmergencyEnd).where(EmergencyEnd.opening_id.in_([one.id for one in found]))
+    ends: dict[uuid.UUID, list[Ended]] = {}
+    for one in await session.scalars(query.order_by(EmergencyEnd.ended_at)):
+        ends.setdefault(one.opening_id, []).append(Ended(one.ended_by, one.ended_at))
+    return {one.id: Course(one.account_id, one.begun_at, one.ends_at, tuple(ends.get(one.id, ()))) for one in found}
 
 
 async def reasons_of(session: AsyncSession, opening_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
@@ -237,20 +274,39 @@ async def going_on_in(session: AsyncSession, clinic_id: uuid.UUID, now: datetime
 
 
 async def to_tell(
-    session: AsyncSession, reader_id: uuid.UUID, clinic_ids: Collection[uuid.UUID], request_id: uuid.UUID | None = None
+    session: AsyncSession,
+    told_of: Collection[uuid.UUID],
+    clinic_ids: Collection[uuid.UUID],
+    request_id: uuid.UUID | None = None,
+    *,
+    operators: bool = False,
 ) -> Sequence[Account]:
-    """The administrators of these clinics, and the operators where one of them has none. Never who is told of, and nobody to whom
-    the request is shut.
+    """The administrators of these clinics, and the operators where one of them has none, or by wish. Never who is told of, and
+    nobody to whom the request is shut.
     """
-    others = [Account.active, Account.kind == AccountKind.PERSON, Account.id != reader_id]
+    others = [Account.active, Account.kind == AccountKind.PERSON, Account.id.not_in(told_of)]
     if request_id is not None:
         others.append(~is_shut_out(request_id))
     administers = and_(Account.clinic_id.in_(clinic_ids), _has_role(Role.CLINIC_ADMINISTRATOR))
     query = select(Account).where(*others).order_by(Account.id)
     told = (await session.scalars(query.where(administers))).all()
-    if {one.clinic_id for one in told} == set(clinic_ids):
+    if not operators and {one.clinic_id for one in told} == set(clinic_ids):
         return told
     return (await session.scalars(query.where(or_(administers, _has_role(Role.OPERATOR))))).all()
+
+
+async def concerned(session: AsyncSession, entry: AuditEntry) -> set[uuid.UUID]:
+    """The clinics whose administrators are told of what that entry of the audit says; where the request is destroyed by now, all
+    that had to do with it.
+    """
+    query = select(EmergencyOpening.clinic_id, RequestRecord.requester_clinic_id).join(
+        RequestRecord, RequestRecord.id == EmergencyOpening.request_id
+    )
+    found = (await session.execute(query.where(EmergencyOpening.id == entry.object_id))).first()
+    if found is not None:
+        return set(found)
+    gone = await session.get(DestroyedRequest, entry.request_id) if entry.request_id is not None else None
+    return {*([entry.clinic_id] if entry.clinic_id else []), *(gone.clinic_ids if gone else [])}
 
 
 def _has_role(role: Role) -> ColumnElement[bool]:

@@ -1978,13 +1978,13 @@ class EmergencyOpening(Base):
 
 
 class EmergencyEnd(Base):
-    """What was opened in an emergency was ended by hand."""
+    """What was opened in an emergency was ended by hand: by who read, by somebody else, or by one after the other."""
 
     __tablename__ = "emergency_ends"
 
     opening_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("emergency_openings.id"), primary_key=True)
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
-    ended_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    ended_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     ended_at: Mapped[datetime]
 
 

@@ -148,6 +148,11 @@ async def lock_accounts(session: AsyncSession, ids: Collection[uuid.UUID]) -> li
     return list(await session.scalars(query.with_for_update().execution_options(populate_existing=True)))
 
 
+async def count_by_account(session: AsyncSession, account_id: uuid.UUID) -> None:
+    """Keep others from counting of that account until the transaction ends. Rows that name it are written meanwhile."""
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+
+
 async def hold_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
     """The account as it is now, which nobody changes until the transaction ends; others may hold it as well."""
     query = select(Account).where(Account.id == account_id).with_for_update(read=True)

@@ -96,6 +96,9 @@ PROBLEMS: Mapping[str, str] = {
     ),
     "wrote_the_request": _("Who wrote the request can’t be shut out of it."),
     "emergency_off": _("Your clinic has not turned on access in an emergency: its administrator does, under People."),
+    "emergency_not_for_operators": _(
+        "Who runs Relais never opens a request in an emergency, whatever else they are: have a colleague open it."
+    ),
     "nothing_to_open": _(
         "There is no request of this number that you can open in an emergency. Check the number; else the clinic that asked for "
         "it helps."

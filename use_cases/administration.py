@@ -28,6 +28,7 @@ from use_cases import people as on_file
 from use_cases.administrators import Administrator
 from use_cases.by_hand import Parts, engine_client
 from use_cases.clinics import change_noted, note_added
+from use_cases.emergencies import tell_open_pages
 from use_cases.invitations import InvitationSent, NewInvitation
 from use_cases.offering_files import load_offerings
 from use_cases.passwords import hash_password
@@ -410,6 +411,15 @@ async def set_signing_needs_code(settings: Settings, code: str, needed: bool) ->
         clinic = await _clinic(session, code)
         if clinic.signing_needs_code != needed:
             change_noted(session, Administrator.at_the_machine(), clinic, {"signing_needs_code": needed})
+
+
+async def turn_emergency_off(settings: Settings, code: str) -> None:
+    """End access in an emergency for a clinic, with what is open by it. Raises AdministrationError when the clinic is missing."""
+    async with Database.opened(settings) as database, database.session() as session:
+        clinic = await _clinic(session, code)
+        if clinic.emergency:
+            change_noted(session, Administrator.at_the_machine(), clinic, {"emergency": False})
+            await tell_open_pages(session, clinic.id)
 
 
 async def reset_second_factor(settings: Settings, username: str) -> None:

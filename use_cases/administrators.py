@@ -68,6 +68,11 @@ class Administrator:
         """Whether all clinics are theirs."""
         return self.clinic_id is None
 
+    def administers(self, clinic_id: UUID) -> bool:
+        """Whether they are an administrator of that very clinic, whatever else they are."""
+        viewer = self.viewer
+        return viewer is not None and viewer.clinic_id == clinic_id and Role.CLINIC_ADMINISTRATOR in viewer.roles
+
     def check_sees(self, clinic_id: UUID) -> None:
         """Raise Problem `not_found` for another clinic than theirs."""
         if self.clinic_id not in (None, clinic_id):

@@ -6,6 +6,7 @@ and what does not, stands in docs/decisions/emergency-access.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
@@ -22,10 +23,11 @@ from domain.accounts import LetterKind
 from domain.audit import Act, EmergencyStep, Purpose
 from domain.model import Discreet, Said, storable
 from domain.requests import Role
-from records import account_letters, audit, emergencies, people, requests, visibility
+from records import account_letters, audit, emergencies, people, requests, used_keys, visibility
 from records.canonical import content_sha256
 from records.errors import NotFoundError
 from records.models import Account, AuditEntry, EmergencyOpening, RequestRecord
+from records.used_keys import Use
 from use_cases import guessing, step_up
 from use_cases.accesses import by
 from use_cases.account_letters import send
@@ -119,6 +121,13 @@ class OpeningView(View):
     state: OpeningState
     ended_at: datetime | None = Field(description="When it was ended by hand.")
     ended_by: PersonView | None
+    held_until: datetime | None = Field(
+        description="Until when who opened it can’t open it anew, because somebody else has ended it."
+    )
+    may_end: bool = Field(
+        description="Whether it changes anything that the caller ends it: while it lasts, of others also for a day from its "
+        "beginning, as who opened it can’t open it anew then."
+    )
     yours: bool
 
 
@@ -139,12 +148,12 @@ async def is_possible(services: Services, caller: Caller) -> bool:
 async def open_in_emergency(services: Services, caller: Caller, new: NewOpening, key: str | None) -> OpeningView:
     """Let the caller read that request from now on, for some hours; opened once already, it is what there is.
 
-    A key opens once: sent again, it gives what it has opened, also where that is over.
+    A key opens once: sent again, it gives what it has opened, or was answered with, also where that is over.
 
-    Raises Problem `forbidden` for who treats nobody, `emergency_off`, `too_many_attempts`; `wrong_password`, `code_needed`,
-    `wrong_code`, `wrong_passkey`, `second_factor_missing`, `step_up_needed` or `invalid_input` without a proof; then
-    `nothing_to_open` whether there is no such request or no right to it, `opening_ended` for some hours after somebody else has
-    ended it, `seen_anyway`, and `idempotency_key_reused` for a key that has opened something else.
+    Raises Problem `forbidden` for who treats nobody, `emergency_not_for_operators`, `emergency_off`, `too_many_attempts`;
+    `wrong_password`, `code_needed`, `wrong_code`, `wrong_passkey`, `second_factor_missing`, `step_up_needed` or `invalid_input`
+    without a proof; then `seen_anyway`, `nothing_to_open` whether there is no such request or no right to it, `opening_ended` for
+    some hours after somebody else has ended it, and `idempotency_key_reused` for a key that has opened something else.
     """
     role = await _role_to_open(services, caller)
     await guessing.count(services.database, _tries(caller))
@@ -175,8 +184,10 @@ async def confirm(
 async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningView:
     """It does not hold any more; a second time changes nothing. For who opened it, and for whom `list_openings` shows it.
 
-    Raises Problem `not_found`.
+    Who ends what somebody else opened says also that they can't open it anew for a day, whatever became of it meanwhile; that is
+    told to others who would (`_tell_of_end`). Raises Problem `not_found`.
     """
+    letters: list[UUID] = []
     async with services.database.session() as session:
         found = await emergencies.load(session, opening_id)
         if found is None or not await _is_shown(session, caller, found):
@@ -186,13 +197,26 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
         except NotFoundError:  # it was destroyed meanwhile
             raise Problem("not_found") from None
         now = datetime.now(UTC)
-        if found.ends_at > now and await emergencies.find_end(session, found.id) is None:
+        course = (await emergencies.courses_of(session, [found]))[found.id]
+        if course.ends_by(caller.id, now):
             await emergencies.end(session, found, ended_by=caller.id, now=now)
             role = Role(found.role) if found.account_id == caller.id else Role.CLINIC_ADMINISTRATOR
-            _note(session, caller, role, EmergencyStep.ENDED, now, found)
+            entry = _note(session, caller, role, EmergencyStep.ENDED, now, found)
+            if found.account_id != caller.id:
+                letters = await _tell_of_end(session, entry, found, row.requester_clinic_id)
             await requests.announce(session, row)
         [view] = await _views(session, caller, [found])
-        return view
+    await send(services, letters)
+    return view
+
+
+async def goes_on(services: Services, caller: Caller, opening_id: UUID) -> bool:
+    """Whether the caller reads something just now by what they opened there."""
+    async with services.database.session() as session:
+        found = await emergencies.load(session, opening_id)
+        if caller.system is not None or found is None or found.account_id != caller.id:
+            return False
+        return found.id in await emergencies.going_on(session, [found.id], datetime.now(UTC))
 
 
 async def list_openings(services: Services, caller: Caller) -> list[OpeningView]:
@@ -218,8 +242,10 @@ async def tell_open_pages(session: AsyncSession, clinic_id: UUID) -> None:
 
 
 async def _role_to_open(services: Services, caller: Caller) -> Role:
-    """Raises Problem `forbidden` or `emergency_off`: by who asks alone."""
+    """Raises Problem `forbidden`, `emergency_not_for_operators` or `emergency_off`: by who asks alone."""
     role = rules.opens_as(caller.roles)
+    if caller.system is None and Role.OPERATOR in caller.roles:
+        raise Problem("emergency_not_for_operators")
     if caller.system is not None or role is None:
         raise Problem("forbidden")
     if not await is_possible(services, caller):
@@ -242,7 +268,7 @@ async def _prove(services: Services, caller: Caller, new: NewOpening, command_id
         raise Problem("invalid_input", [FieldFault("password", "required")])
     if not await proves_again(services, caller, new.password):
         raise Problem("wrong_password")
-    await check_again(services, caller, new.code, new.passkey, used_for(command_id, new))
+    await check_again(services, caller, new.code, new.passkey, used_for(command_id, new), whoever=True)
 
 
 def _matter(wanted: Wanted) -> str:
@@ -274,17 +300,48 @@ async def _open_once(
     """
     async with services.database.session() as session:
         row = await _to_open(session, caller, new.number)
-        opening = await emergencies.opened_by_command(session, command_id)
+        opening = await _answered_before(session, caller, row, new, command_id)
         letters: list[UUID] = []
-        if opening is not None:
-            await _must_be_the_same(session, opening, new)
-        elif row is None:
-            raise Problem("nothing_to_open")
-        else:
-            opening, letters = await _opened(session, caller, role, row, new.reason, command_id)
+        if opening is None:
+            if row is None:
+                raise await _not_to_open(session, caller, new.number)
+            opening, letters = await _opened(session, caller, role, row, new, command_id)
         for view in await _views(session, caller, [opening]):
             return view, letters
     raise Problem("nothing_to_open")  # it was destroyed meanwhile
+
+
+async def _not_to_open(session: AsyncSession, caller: Caller, number: str) -> Problem:
+    """Why there is nothing: they see it anyway, whatever the clinics have set; or it is not said why."""
+    request_id = await emergencies.seen_anyway(session, caller.viewer, number)
+    if request_id is None:
+        return Problem("nothing_to_open")
+    return Problem("seen_anyway", request_id=str(request_id))
+
+
+async def _answered_before(
+    session: AsyncSession, caller: Caller, row: RequestRecord | None, new: NewOpening, command_id: UUID
+) -> EmergencyOpening | None:
+    """What the command has opened; or, where it was answered with what another had opened, the newest of that. It opens nothing
+    later either.
+
+    Raises Problem `idempotency_key_reused`.
+    """
+    opening = await emergencies.opened_by_command(session, command_id)
+    if opening is not None:
+        await _must_be_the_same(session, opening, new)
+        return opening
+    use = _use_of(caller, command_id, new)
+    if row is None or not await used_keys.means_something_else(session, replace(use, meaning=b"")):
+        return None
+    if await used_keys.means_something_else(session, use):
+        raise Problem("idempotency_key_reused")
+    return await emergencies.newest_opened(session, caller.id, row.id)
+
+
+def _use_of(caller: Caller, command_id: UUID, new: Wanted) -> Use:
+    """What a command means that was answered with what another had opened."""
+    return Use(caller.id, f"emergency {command_id}", _matter(new).encode())
 
 
 async def _must_be_the_same(session: AsyncSession, opening: EmergencyOpening, new: NewOpening) -> None:
@@ -296,7 +353,7 @@ async def _must_be_the_same(session: AsyncSession, opening: EmergencyOpening, ne
 
 
 async def _opened(
-    session: AsyncSession, caller: Caller, role: Role, row: RequestRecord, reason: str, command_id: UUID
+    session: AsyncSession, caller: Caller, role: Role, row: RequestRecord, new: NewOpening, command_id: UUID
 ) -> tuple[EmergencyOpening, list[UUID]]:
     """By what the caller reads the request, which is locked, and the e-mails that tell of it where it is new.
 
@@ -305,6 +362,7 @@ async def _opened(
     now = datetime.now(UTC)
     found = await emergencies.holding(session, caller.viewer, row.id, now)
     if found is not None:
+        await used_keys.keep(session, _use_of(caller, command_id, new), now)
         return found, []
     if await visibility.access(session, caller.viewer, row) == "chart":
         raise Problem("seen_anyway", request_id=str(row.id))
@@ -312,12 +370,12 @@ async def _opened(
     if ended_at is not None:
         raise Problem("opening_ended", hours=ceil((ended_at + rules.END_HOLDS - now) / timedelta(hours=1)))
     clinic_ids = {caller.clinic_id, row.requester_clinic_id}
-    told = await emergencies.to_tell(session, caller.id, clinic_ids, row.id)
+    told = await emergencies.to_tell(session, {caller.id}, clinic_ids, row.id)
     try:
         async with session.begin_nested():
             opening = await emergencies.add(
                 *(session, row.id, caller.viewer, role),
-                reason=reason,
+                reason=new.reason,
                 command_id=command_id,
                 told=len(told),
                 begun_at=now,
@@ -326,26 +384,49 @@ async def _opened(
     except IntegrityError:  # by the same key something else was opened in this moment
         raise Problem("idempotency_key_reused") from None
     entry = _note(session, caller, role, EmergencyStep.OPENED, now, opening)
-    return opening, await _tell(session, entry, {one: _kind_of_letter(one, clinic_ids) for one in told})
+    kinds = LetterKind.OPENED_IN_EMERGENCY, LetterKind.OPENED_UNWATCHED
+    return opening, await _tell(session, entry, _letters(told, clinic_ids, *kinds))
 
 
-def _kind_of_letter(one: Account, clinic_ids: Collection[UUID]) -> LetterKind:
-    """An operator is told because a clinic has nobody else."""
-    administers = one.clinic_id in clinic_ids and Role.CLINIC_ADMINISTRATOR in one.roles
-    return LetterKind.OPENED_IN_EMERGENCY if administers else LetterKind.OPENED_UNWATCHED
+async def _tell_of_end(
+    session: AsyncSession, entry: AuditEntry, opening: EmergencyOpening, asked_for_by: UUID
+) -> list[UUID]:
+    """The e-mails that tell of an end by somebody else, as of an opening: nobody denies it to somebody in silence. To operators
+    as well where the same person has ended what several opened.
+    """
+    ender, clinic_ids = entry.account_id or opening.account_id, {opening.clinic_id, asked_for_by}
+    readers = await emergencies.readers_ended_by(session, ender, entry.at - rules.A_DAY)
+    told = await emergencies.to_tell(
+        *(session, {ender, opening.account_id}, clinic_ids, opening.request_id),
+        operators=len(readers) >= rules.ENDS_TOLD_AT,
+    )
+    kinds = LetterKind.ENDED_IN_EMERGENCY, LetterKind.ENDED_UNWATCHED
+    return await _tell(session, entry, _letters(told, clinic_ids, *kinds))
+
+
+def _letters(
+    told: Sequence[Account], clinic_ids: Collection[UUID], to_administrators: LetterKind, to_operators: LetterKind
+) -> dict[Account, LetterKind]:
+    """Which e-mail each of them gets."""
+    return {
+        one: to_administrators
+        if one.clinic_id in clinic_ids and Role.CLINIC_ADMINISTRATOR in one.roles
+        else to_operators
+        for one in told
+    }
 
 
 async def _note_refused(services: Services, caller: Caller, role: Role) -> list[UUID]:
     """Write it down, and the e-mails that tell of it, where so many were refused within a day that somebody has to look."""
     now = datetime.now(UTC)
     async with services.database.session() as session:
-        await people.lock_account(session, caller.id)  # so that each knows of those before it
+        await people.count_by_account(session, caller.id)  # so that each knows of those before it
         entry = _note(session, caller, role, EmergencyStep.REFUSED, now)
         await session.flush()
         tried = await audit.ids_of(session, caller.id, Act.EMERGENCY, EmergencyStep.REFUSED, since=now - rules.A_DAY)
         if len(tried) < rules.TOLD_AT or await account_letters.are_about(session, tried):
             return []
-        told = await emergencies.to_tell(session, caller.id, {caller.clinic_id})
+        told = await emergencies.to_tell(session, {caller.id}, {caller.clinic_id})
         return await _tell(session, entry, dict.fromkeys(told, LetterKind.REFUSED_IN_EMERGENCY))
 
 
@@ -381,7 +462,7 @@ async def _is_shown(session: AsyncSession, caller: Caller, opening: EmergencyOpe
     if caller.system is not None:
         return False
     if opening.account_id == caller.id:
-        return True
+        return await emergencies.shows_to_reader(session, opening)
     row = await requests.load_process(session, opening.request_id)
     is_theirs = row is not None and caller.clinic_id in (opening.clinic_id, row.requester_clinic_id)
     if row is None or not is_theirs or Role.CLINIC_ADMINISTRATOR not in caller.roles:
@@ -391,18 +472,19 @@ async def _is_shown(session: AsyncSession, caller: Caller, opening: EmergencyOpe
 
 async def _views(session: AsyncSession, caller: Caller, found: Sequence[EmergencyOpening]) -> list[OpeningView]:
     """Those of them whose request is still there."""
-    ids = [one.id for one in found]
-    ends = await emergencies.ends_of(session, ids)
-    named = [*(one.account_id for one in found), *(end.ended_by for end in ends.values())]
+    ids, now = [one.id for one in found], datetime.now(UTC)
+    courses = await emergencies.courses_of(session, found)
+    named = [*(one.account_id for one in found), *(course.end.by for course in courses.values() if course.end)]
     names = await Names.load(session, named, [one.clinic_id for one in found])
     numbers = await requests.numbers_of(session, [one.request_id for one in found])
     reasons = await emergencies.reasons_of(session, ids)
-    going_on = await emergencies.going_on(session, ids, datetime.now(UTC))
+    going_on = await emergencies.going_on(session, ids, now)
     views = []
     for one in found:
         if one.request_id not in numbers:
             continue
-        ended = ends.get(one.id)
+        course = courses[one.id]
+        ended, held_until = course.end, course.held_until
         over = OpeningState.OPEN if one.id in going_on else OpeningState.OVER
         views.append(
             OpeningView(
@@ -417,8 +499,10 @@ async def _views(session: AsyncSession, caller: Caller, found: Sequence[Emergenc
                 begun_at=one.begun_at,
                 ends_at=one.ends_at,
                 state=OpeningState.ENDED if ended else over,
-                ended_at=ended.ended_at if ended else None,
-                ended_by=names.person(ended.ended_by) if ended else None,
+                ended_at=ended.at if ended else None,
+                ended_by=names.person(ended.by) if ended else None,
+                held_until=held_until if held_until and held_until > now else None,
+                may_end=course.ends_by(caller.id, now),
                 yours=one.account_id == caller.id,
             )
         )

@@ -87,15 +87,15 @@ class PasswordAndCode(PasswordAgain):
     code: Code = Field(repr=False, examples=["123456"])
 
 
-async def own_factor(services: Services, caller: Caller) -> FactorView:
-    """Whether one has a second factor, and how many recovery codes are left."""
+async def own_factor(services: Services, caller: Caller, *, whoever: bool = False) -> FactorView:
+    """Whether one has a second factor, and how many recovery codes are left; needed by who signs, or `whoever` it is."""
     async with services.database.session() as session:
         factor = await second_factors.load_factor(session, caller.id)
         left = await second_factors.recovery_codes_left(session, caller.id)
         added = await passkeys.count_passkeys(session, caller.id)
         clinic = await people.load_clinic(session, caller.clinic_id)
     since = factor.confirmed_at if factor else None
-    needed = clinic is not None and clinic.signing_needs_code and Role.PROVIDER in caller.roles
+    needed = clinic is not None and clinic.signing_needs_code and (whoever or Role.PROVIDER in caller.roles)
     return FactorView(
         in_force=since is not None, since=since, recovery_codes_left=left, passkeys=added, needed_to_sign=needed
     )
@@ -169,14 +169,15 @@ async def remove(services: Services, caller: Caller, proof: PasswordAndCode) -> 
 
 
 async def check_again(
-    services: Services, caller: Caller, code: str | None, passkey: str | None, used_for: str
+    services: Services, caller: Caller, code: str | None, passkey: str | None, used_for: str, *, whoever: bool = False
 ) -> Method:
     """The code, or the passkey's answer, of who has just proved their password again, where they have a second factor.
 
     `used_for` names what is done with it. Gives how they have proved who they are. Raises Problem `code_needed`, `wrong_code`,
-    `wrong_passkey`, `too_many_attempts`, or `second_factor_missing` where their clinic asks for one.
+    `wrong_passkey`, `too_many_attempts`, or `second_factor_missing` where their clinic asks for one: of who
+    signs, or of `whoever` it is.
     """
-    factor = await own_factor(services, caller)
+    factor = await own_factor(services, caller, whoever=whoever)
     if not factor.in_force:
         if factor.needed_to_sign:
             raise Problem("second_factor_missing")

@@ -23,6 +23,7 @@ from web.session import READING
 NOT_WRITTEN: Mapping[str, str] = {
     "events": "says that something is new, not what",
     "still_here": "says that somebody is in front of a page",
+    "still_open": "says that a page that was open goes on, and shows nothing",
     "continue_upload": "one part of a file, whose beginning is written down",
     "upload_progress": "how much of one's own file has come",
     "upload_options": "how files may be sent",

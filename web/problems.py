@@ -40,7 +40,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "step_up_failed",
         "step_up_by_another",
         "step_up_not_set",
-        *("emergency_off", "opening_ended"),
+        *("emergency_off", "emergency_not_for_operators", "opening_ended"),
     ),
     404: ("nothing_to_open", "not_found", "link_not_valid", "launch_unknown"),
     405: ("method_not_allowed",),

@@ -39,9 +39,13 @@
     });
   };
   listen();
-  // What is not theirs to see any more leaves as a whole, with its title and the head of its sheets of paper.
+  // What is not theirs to see any more leaves as a whole, with its title and the head of its sheets of paper; what was read in an
+  // emergency for the page that says what became of that.
+  const over = document.body.dataset.over;
   document.addEventListener("htmx:response:error", ({ detail }) => {
-    if ([403, 404, 410].includes(detail.ctx.response.status)) location.reload();
+    if (![403, 404, 410].includes(detail.ctx.response.status)) return;
+    if (over) location.replace(over);
+    else location.reload();
   });
   document.addEventListener("visibilitychange", () => { if (waiting) tell(); });
   window.addEventListener("pagehide", () => source.close());

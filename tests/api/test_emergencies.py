@@ -17,6 +17,7 @@ from sqlalchemy import delete, event, select, text, update
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.account_letters import AccountLetterActivities
+from domain import emergencies as rules
 from domain.access_review import NOTHING_KNOWN, Course, Person, Rule
 from domain.accounts import LetterKind
 from domain.audit import LOOKS, Act, EmergencyStep, Purpose
@@ -47,10 +48,10 @@ from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import IN_STATUS, draft, ok, reported, submitted
 from tests.system import PASSWORD, Clinician, System, add_person
 from tests.unit.test_routes import routes
-from use_cases import account_letters
+from use_cases import account_letters, administration
 from use_cases.access_analysis import analyse_clinic
 from use_cases.caller import Caller
-from use_cases.emergencies import NewOpening, end, open_in_emergency
+from use_cases.emergencies import NewOpening, OpeningState, OpeningView, end, open_in_emergency
 from use_cases.news import check_may_follow, news
 from use_cases.problems import Problem
 
@@ -240,7 +241,7 @@ async def test_nobody_learns_whether_there_is_such_a_request(system: System) -> 
     for name, more, status, code in (
         ("dispatcher", {}, 403, "forbidden"),
         ("administrator", {}, 403, "forbidden"),
-        ("operator", {}, 403, "forbidden"),
+        ("operator", {}, 403, "emergency_not_for_operators"),
         ("far_provider", {}, 403, "emergency_off"),
         ("provider2", {"password": "faux"}, 403, "wrong_password"),
         ("provider2", {"password": None}, 422, "invalid_input"),
@@ -289,6 +290,53 @@ async def test_who_sees_it_anyway(system: System) -> None:
     async with system.services.database.session() as session:
         query = select(EmergencyOpening).where(EmergencyOpening.request_id == UUID(request_id))
         assert (await session.scalars(query)).all() == []
+
+
+async def test_who_sees_it_anyway_is_told_so_whatever_clinics_have_set(system: System) -> None:
+    """That the clinic that asked has turned it off is no try of who reads the request anyway; a restriction and a draft are."""
+    clinic = await new_clinic(system, "Éteinte")
+    async with system.services.database.session() as session:
+        (await people.lock_clinic(session, clinic.id) or clinic).routes_to = [system.clinics["near"].id]
+    people_there = [
+        await add_person(system, f"emergency_off_{role.value}", clinic, role)
+        for role in (Role.REQUESTER, Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR)
+    ]
+    asking, dispatching, administering = people_there
+    before = system.people["requester"]
+    system.people["requester"] = asking
+    try:
+        request_id = await submitted(system)
+        number = await number_of(system, request_id)
+    finally:
+        system.people["requester"] = before
+    near = str(system.clinics["near"].id)
+    ok(await dispatching.post(f"/requests/{request_id}/assign", {"clinic_id": near}))
+    async with system.services.database.session() as session:
+        (await people.lock_clinic(session, clinic.id) or clinic).emergency = False
+
+    async def refused() -> int:
+        async with system.services.database.session() as session:
+            ids = await audit.ids_of(
+                session,
+                system.provider2.account.id,
+                *(Act.EMERGENCY, EmergencyStep.REFUSED),
+                since=datetime.now(UTC) - timedelta(hours=1),
+            )
+        return len(ids)
+
+    tries = await refused()
+    assert problem(await asked(system.provider2, number), 409, "seen_anyway")["request_id"] == request_id
+    problem(await asked(system.provider2, number, password="faux"), 403, "wrong_password")
+    assert await refused() == tries
+    shut = ok(
+        await administering.post(
+            f"/requests/{request_id}/restrictions", {"account_id": system.provider2.id, "reason": "Parenté."}
+        ),
+        201,
+    )
+    problem(await asked(system.provider2, number), 404, "nothing_to_open")
+    assert await refused() == tries + 1
+    ok(await administering.post(f"/requests/{request_id}/restrictions/{shut['id']}/end", {"reason": "Fini."}))
 
 
 async def test_tries_are_few(system: System) -> None:
@@ -379,6 +427,26 @@ async def test_a_key_of_the_api_means_one_opening(system: System) -> None:
     await ended(who, answers[0].json())
 
 
+async def test_a_key_that_was_answered_by_another_opens_nothing_later(system: System) -> None:
+    """Two forms were sent; the one that came second is sent again once somebody has ended what the first had opened."""
+    caller = caller_of(system.provider2)
+    number, other = [await number_of(system, await submitted(system)) for _ in range(2)]
+
+    async def sent_with(key: str, **said: str) -> OpeningView:
+        new = NewOpening.model_validate({"number": number, "reason": WHY, "password": PASSWORD, **said})
+        return await open_in_emergency(system.of_api, caller, new, key)
+
+    first = await sent_with("answered 1")
+    assert (await sent_with("answered 2", reason="Autre.")).id == first.id
+    await end(system.of_api, caller, first.id)
+    again = await sent_with("answered 2", reason="Autre.")
+    assert (again.id, again.state) == (first.id, OpeningState.ENDED)
+    for said in ({"number": other, "reason": "Autre."}, {"reason": WHY}):
+        with pytest.raises(Problem, match="idempotency_key_reused"):
+            await sent_with("answered 2", **said)
+    assert (await sent_with("answered 3")).id != first.id
+
+
 # Who is told
 
 
@@ -406,12 +474,12 @@ async def test_operators_are_told_where_a_clinic_has_nobody(system: System) -> N
 async def test_nobody_is_said_to_be_told_who_is_not(system: System) -> None:
     async with system.services.database.session() as session:
         nobody = {system.clinics["near"].id}
-        administrators = await emergencies.to_tell(session, UUID(system.provider2.id), nobody)
+        administrators = await emergencies.to_tell(session, {UUID(system.provider2.id)}, nobody)
         assert {one.clinic_id for one in administrators} == nobody
         assert all(Role.CLINIC_ADMINISTRATOR in one.roles for one in administrators)
-        nowhere = await emergencies.to_tell(session, UUID(system.provider2.id), {uuid4()})
+        nowhere = await emergencies.to_tell(session, {UUID(system.provider2.id)}, {uuid4()})
         assert {Role.OPERATOR in one.roles for one in nowhere} == {True}
-        by_operator = await emergencies.to_tell(session, UUID(system.operator.id), {uuid4()})
+        by_operator = await emergencies.to_tell(session, {UUID(system.operator.id)}, {uuid4()})
         assert system.operator.id not in {str(one.id) for one in by_operator}
 
 
@@ -558,14 +626,20 @@ async def test_restrictions_in_an_emergency(system: System) -> None:
     number = await number_of(system, request_id)
     of_role = await restricted(system, request_id, clinic_id=near, role="provider")
     problem(await system.provider2.get(f"/requests/{request_id}"), 404, "not_found")
-    opening = await opened(system, system.provider2, request_id)
+    same_form = NewOpening.model_validate({"number": number, "reason": WHY, "password": PASSWORD})
+    view = await open_in_emergency(system.of_api, caller_of(system.provider2), same_form, "named since")
+    opening = {"id": str(view.id)}
     assert (await system.provider2.view(request_id))["access"] == "chart"
     problem(await system.provider.get(f"/requests/{request_id}"), 404, "not_found")
     by_name = await restricted(system, request_id, account_id=system.provider2.id)
     problem(await system.provider2.get(f"/requests/{request_id}"), 404, "not_found")
     problem(await asked(system.provider2, number), 404, "nothing_to_open")
-    (mine,) = [one for one in ok_list(await system.provider2.get(OPENINGS)) if one["id"] == opening["id"]]
-    assert mine["state"] == "over"
+    assert opening["id"] not in {one["id"] for one in ok_list(await system.provider2.get(OPENINGS))}
+    problem(await system.provider2.post(f"{OPENINGS}/{opening['id']}/end"), 404, "not_found")
+    (seen,) = [one for one in ok_list(await system.administrator.get(OPENINGS)) if one["id"] == opening["id"]]
+    assert seen["state"] == "over"
+    with pytest.raises(Problem, match="nothing_to_open"):  # nor by the command that has opened it
+        await open_in_emergency(system.of_api, caller_of(system.provider2), same_form, "named since")
     for one in (of_role, by_name):
         await restriction_ended(system, request_id, one)
     await ended(system.provider2, opening)
@@ -708,7 +782,10 @@ async def test_it_ends_by_the_clock(system: System) -> None:
         for moment, holds in (
             (ends_at - timedelta(microseconds=1), True),
             (ends_at, False),
-            (datetime.fromisoformat(opening["begun_at"]) - timedelta(seconds=1), False),
+            (
+                datetime.fromisoformat(opening["begun_at"]) - timedelta(seconds=1),
+                True,
+            ),  # by the clock of another process
         ):
             found = await emergencies.holding(session, viewer, UUID(request_id), moment)
             assert (found is not None) == holds, moment
@@ -779,6 +856,213 @@ async def test_what_an_administrator_has_ended_stays_so_for_a_day(system: System
         mine = viewer.account_id, UUID(request_id)
         assert await emergencies.ended_by_another(session, *mine, now - timedelta(minutes=5)) is not None
         assert await emergencies.ended_by_another(session, *mine, now + timedelta(minutes=5)) is None
+
+
+@pytest.mark.parametrize("state", ["ended by its reader", "over by the clock", "turned off"])
+async def test_what_an_administrator_says_holds_whatever_became_of_it(
+    system: System, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who ends it themselves just before, or has let the four hours go by, opens nothing anew within the day after."""
+    request_id, who = await submitted(system), system.provider2
+    number = await number_of(system, request_id)
+    if state == "over by the clock":
+        monkeypatch.setattr(rules, "LASTS", timedelta(0))
+    opening = await opened(system, who, request_id)
+    monkeypatch.undo()
+    if state == "ended by its reader":
+        await ended(who, opening)
+    if state == "turned off":
+        await turned(system, "near", on=False)
+    [shown] = [one for one in ok_list(await system.administrator.get(OPENINGS)) if one["id"] == opening["id"]]
+    assert (shown["may_end"], shown["held_until"]) == (True, None)
+    [mine] = [one for one in ok_list(await who.get(OPENINGS)) if one["id"] == opening["id"]]
+    assert mine["may_end"] is (state == "turned off")
+    held = await ended(system.administrator, opening)
+    assert (held["may_end"], held["held_until"] is not None) == (False, True)
+    by_reader = state == "ended by its reader"
+    assert (held["ended_by"] or {}).get("id") == {True: who.id, False: None}[by_reader] or state == "turned off"
+    assert (await ended(system.administrator, opening))["held_until"] == held["held_until"], (
+        "a second time is nothing new"
+    )
+    assert (await ended(system.emergency_everything, opening))["held_until"] == held["held_until"]
+    await turned(system, "near", on=True)
+    assert problem(await asked(who, number), 403, "opening_ended")["hours"] == 24
+    by_a_colleague = await opened(system, system.requester2, request_id)
+    await ended(system.requester2, by_a_colleague)
+
+
+async def test_how_long_it_stays_so_is_no_hour_of_the_clock() -> None:
+    said = Problem("opening_ended", hours=5).told("fr")
+    assert "pendant encore 5 h" in said
+    assert "avant" not in said
+
+
+async def test_nobody_denies_it_to_others_in_silence(system: System) -> None:
+    """An end by somebody else is told to the other administrators; operators are told where it is of several people, or a clinic
+    has nobody else; and it is a line of the month.
+    """
+    clinic = await new_clinic(system, "Muette")
+    ender = await add_person(system, "emergency_ender", clinic, Role.CLINIC_ADMINISTRATOR)
+    other = await add_person(system, "emergency_other", clinic, Role.CLINIC_ADMINISTRATOR)
+    shut_out = await add_person(system, "emergency_shut", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    readers = [await add_person(system, f"emergency_r{n}", clinic, Role.PROVIDER) for n in range(2)]
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinic.id, request_id)
+    await restricted(system, request_id, account_id=shut_out.id)
+
+    async def told_of(opening: dict[str, Any]) -> dict[str, LetterKind]:
+        letters = await letters_of(system, opening)
+        kinds = LetterKind.ENDED_IN_EMERGENCY, LetterKind.ENDED_UNWATCHED
+        return {str(one.account_id): one.kind for one in letters if one.kind in kinds}
+
+    own = await opened(system, readers[0], request_id)
+    await ended(readers[0], own)
+    assert await told_of(own) == {}
+    first = await opened(system, readers[0], request_id)
+    await ended(ender, first)
+    told = await told_of(first)
+    assert told[other.id] is told[system.administrator.id] is LetterKind.ENDED_IN_EMERGENCY
+    assert {ender.id, shut_out.id, readers[0].id, system.operator.id}.isdisjoint(told)
+    second = await opened(system, readers[1], request_id)
+    await ended(ender, second)
+    assert (await told_of(second))[system.operator.id] is LetterKind.ENDED_UNWATCHED
+
+    def is_told(address: str) -> bool:
+        texts = map(text_of, system.post_office.kept_for(address))
+        return any("Emergency Ender (Muette)" in one and first["number"] in one for one in texts)
+
+    await eventually(lambda: is_told(other.account.email))
+    await eventually(lambda: is_told(system.operator.account.email))
+    now = datetime.now(UTC)
+    bounds = now - timedelta(hours=1), now + timedelta(hours=1)
+    async with system.services.database.session() as session:
+        acts = await access_reviews.acts_of(session, ender.account.id, clinic.id, *bounds, after=None, limit=2_000)
+        own_acts = await access_reviews.acts_of(
+            session, readers[0].account.id, clinic.id, *bounds, after=None, limit=2_000
+        )
+    for about, of_them, number in ((ender, acts, 2), (readers[0], own_acts, 0)):
+        person = Person(about.account.id, frozenset({Role.CLINIC_ADMINISTRATOR}), False, now)
+        course = Course(person, ZoneInfo("America/Toronto"))
+        for act in of_them:
+            course.take(act, NOTHING_KNOWN)
+        ends = [one.sample.number for one in course.findings() if one.rule is Rule.EMERGENCY_ENDED]
+        assert sum(ends) == number
+
+
+async def test_an_end_where_nobody_else_administers_is_told_to_operators(system: System) -> None:
+    clinic = await new_clinic(system, "Unique")
+    ender = await add_person(system, "emergency_sole", clinic, Role.CLINIC_ADMINISTRATOR)
+    reader = await add_person(system, "emergency_reads", clinic, Role.PROVIDER)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinic.id, request_id)
+    opening = await opened(system, reader, request_id)
+    await ended(ender, opening)
+    kinds = {str(one.account_id): one.kind for one in await letters_of(system, opening) if "ended" in one.kind}
+    assert kinds[system.operator.id] is LetterKind.ENDED_UNWATCHED
+
+
+@pytest.mark.parametrize(
+    ("values", "of", "is_told"),
+    [
+        ({}, "both", True),
+        ({"active": False}, "both", False),
+        ({"roles": ["dispatcher"]}, "both", False),
+        ({"roles": ["operator"]}, "both", True),
+        ({"clinic": "far"}, "both", False),
+        ({"restricted": True}, "opening", False),
+    ],
+)
+async def test_whether_it_is_to_be_told_is_asked_when_it_goes(
+    system: System, values: dict[str, Any], of: str, is_told: bool
+) -> None:
+    told = await add_person(system, "emergency_gone", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    curious = await add_person(system, "emergency_curious2", system.clinics["near"], Role.PROVIDER)
+    request_id = await submitted(system)
+    opening = await opened(system, system.provider2, request_id)
+    for _ in range(3):
+        problem(await asked(curious, "TC-2026-999996"), 404, "nothing_to_open")
+    if values.get("restricted"):
+        await restricted(system, request_id, account_id=told.id)
+    activities = AccountLetterActivities(system.settings, system.services.database, lambda _: no_resets())
+    async with system.services.database.session() as session:
+        columns = {name: value for name, value in values.items() if name in ("active", "roles")}
+        if "clinic" in values:
+            columns["clinic_id"] = system.clinics["far"].id
+        if columns:
+            await session.execute(update(Account).where(Account.id == told.account.id).values(**columns))
+        mine = await session.scalars(select(AccountLetter).where(AccountLetter.account_id == told.account.id))
+        letters = {one.kind: one for one in mine}
+        assert set(letters) == {LetterKind.OPENED_IN_EMERGENCY, LetterKind.REFUSED_IN_EMERGENCY}
+        for kind, letter in letters.items():
+            outgoing = await activities._outgoing(session, letter)
+            expected = is_told or (of == "opening" and kind is LetterKind.REFUSED_IN_EMERGENCY)
+            assert (outgoing is not None) == expected, kind
+        await session.rollback()
+    await ended(system.provider2, opening)
+    async with system.services.database.session() as session:
+        gone = update(Account).where(Account.id.in_([told.account.id, curious.account.id])).values(active=False)
+        await session.execute(gone)
+
+
+async def test_two_who_are_told_of_each_other_do_not_wait_for_each_other(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds what is counted of them while the e-mail to the other is written."""
+    clinic = await new_clinic(system, "Croisée")
+    both = [
+        await add_person(system, f"emergency_cross{n}", clinic, Role.PROVIDER, Role.CLINIC_ADMINISTRATOR)
+        for n in range(2)
+    ]
+    for who in both:
+        for _ in range(2):
+            problem(await asked(who, "TC-2026-999995"), 404, "nothing_to_open")
+    to_tell, here = emergencies.to_tell, asyncio.Barrier(2)
+
+    async def together(*arguments: Any, **more: Any) -> Any:
+        await asyncio.wait_for(here.wait(), PATIENCE_SECONDS)
+        return await to_tell(*arguments, **more)
+
+    monkeypatch.setattr(emergencies, "to_tell", together)
+    answers = await asyncio.gather(*(asked(who, "TC-2026-999995") for who in both))
+    assert [answer.status_code for answer in answers] == [404, 404]
+    async with system.services.database.session() as session:
+        ids = [who.account.id for who in both]
+        query = select(AccountLetter.kind).where(AccountLetter.account_id.in_(ids))
+        assert list(await session.scalars(query)) == [LetterKind.REFUSED_IN_EMERGENCY] * 2
+
+
+async def test_operators_turn_it_off_on_the_command_line(system: System) -> None:
+    request_id, who = await submitted(system), system.provider2
+    opening = await opened(system, who, request_id)
+    clinic = system.clinics["near"]
+    reading = Caller(who.account, token_of(system, "provider2")).also_in_emergency()
+    async with aclosing(news(system.of_api, reading, UUID(request_id), None, silence_seconds=3_600)) as heard:
+        first = asyncio.ensure_future(anext(heard))
+        await asyncio.sleep(0)
+        await administration.turn_emergency_off(system.settings, clinic.code)
+        assert await asyncio.wait_for(first, PATIENCE_SECONDS) is True
+    problem(await who.get(f"/requests/{request_id}"), 404, "not_found")
+    events = ok_list(await system.administrator.get(f"/clinics/{clinic.id}/events"))
+    assert (events[0]["changes"], events[0]["side"]) == ({"emergency": [True, False]}, "command_line")
+    await administration.turn_emergency_off(system.settings, clinic.code)
+    assert ok_list(await system.administrator.get(f"/clinics/{clinic.id}/events"))[0] == events[0], "it is off"
+    with pytest.raises(administration.AdministrationError):
+        await administration.turn_emergency_off(system.settings, "nowhere")
+    await turned(system, "near", on=True)
+    await ended(who, opening)
+
+
+async def test_a_clinic_that_asks_for_a_second_factor_asks_everybody(system: System) -> None:
+    """Also who signs nothing."""
+    clinic = await new_clinic(system, "Stricte")
+    who = await add_person(system, "emergency_strict", clinic, Role.REQUESTER)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinic.id, request_id)
+    number = await number_of(system, request_id)
+    await administration.set_signing_needs_code(system.settings, clinic.code, True)
+    problem(await asked(who, number), 403, "second_factor_missing")
+    await administration.set_signing_needs_code(system.settings, clinic.code, False)
+    await ended(who, ok(await asked(who, number), 201))
 
 
 async def test_it_is_ended_also_where_the_form_does_not_open(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ NO_PAGE = {
     ),  # lead on
     *("/assignments/menu/{request_id}", "/requests/{request_id}/edit/check"),  # parts of pages
     *(f"/requests/{{request_id}}/{form}/files" for form in ("add-information", "answer", "edit")),
-    *("/events", "/manifest-{language}.webmanifest", "/requests/{request_id}/report/preview.pdf"),
+    *("/events", "/emergency/{opening_id}", "/manifest-{language}.webmanifest"),
+    "/requests/{request_id}/report/preview.pdf",
     "/retention/lists/{list_id}/certificate.pdf",
     "/requests/{request_id}/journals/{journal_id}.pdf",
     *("/incidents.csv", "/communications.csv", "/access-years/{year}.csv", "/registers/papers/{paper_id}.pdf"),

@@ -1,8 +1,11 @@
-"""Who may open a request in an emergency."""
+"""Who may open a request in an emergency, and whose end of that changes anything."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from domain.emergencies import opens_as
+from domain.emergencies import END_HOLDS, LASTS, Course, Ended, opens_as
 from domain.requests import Role
 
 
@@ -20,3 +23,44 @@ from domain.requests import Role
 )
 def test_who_treats_may_and_nobody_else(roles: set[Role], role: Role | None) -> None:
     assert opens_as(roles) is role
+
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+READER, OTHER, THIRD = (UUID(int=number) for number in range(3))
+
+
+def course(begun: timedelta, *ends: tuple[UUID, timedelta]) -> Course:
+    """One that has begun so long ago, and was ended by these so long ago."""
+    begun_at = NOW - begun
+    return Course(READER, begun_at, begun_at + LASTS, tuple(Ended(who, NOW - ago) for who, ago in ends))
+
+
+@pytest.mark.parametrize(
+    ("begun", "ends", "reader", "other"),
+    [
+        (timedelta(hours=1), [], True, True),
+        (timedelta(hours=1), [(READER, timedelta())], False, True),
+        (timedelta(hours=1), [(OTHER, timedelta())], False, False),
+        (timedelta(hours=1), [(READER, timedelta(minutes=2)), (OTHER, timedelta())], False, False),
+        (LASTS, [], False, True),
+        (timedelta(hours=24, seconds=-1), [], False, True),
+        (timedelta(hours=24), [], False, False),
+    ],
+)
+def test_whose_end_changes_anything(
+    begun: timedelta, ends: list[tuple[UUID, timedelta]], reader: bool, other: bool
+) -> None:
+    of = course(begun, *ends)
+    assert of.ends_by(READER, NOW) is reader
+    assert of.ends_by(OTHER, NOW) is other
+    assert of.ends_by(THIRD, NOW) is other
+
+
+def test_by_what_it_is_over_and_until_when_that_holds() -> None:
+    by_both = course(timedelta(hours=1), (OTHER, timedelta(minutes=1)), (READER, timedelta(minutes=2)))
+    assert by_both.end == Ended(READER, NOW - timedelta(minutes=2))
+    assert by_both.held_until == NOW - timedelta(minutes=1) + END_HOLDS
+    after_its_time = course(timedelta(hours=5), (OTHER, timedelta()))
+    assert after_its_time.end is None
+    assert after_its_time.held_until == NOW + END_HOLDS
+    assert course(timedelta(hours=1), (READER, timedelta())).held_until is None
