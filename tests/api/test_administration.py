@@ -87,7 +87,7 @@ async def test_what_a_provider_serves_is_said(system: System) -> None:
             account = await people.find_account(session, username)
             assert account is not None
             assert account.offerings == kept
-    with pytest.raises(AdministrationError, match="no service offering telepathy; there are tele"):
+    with pytest.raises(AdministrationError, match="no service offering telepathy; there are "):
         await set_offerings(system.settings, username, ["wound_care", "telepathy"])
     with pytest.raises(AdministrationError, match="no provider"):
         await set_offerings(system.settings, system.requester.account.username, ["wound_care"])

@@ -587,7 +587,7 @@ async def test_both_clinics_must_have_turned_it_on(system: System, *, near_on: b
     async with system.services.database.session() as session:
         clinic = await people.lock_clinic(session, near)
         assert clinic is not None
-        clinic.routes_to = [far]
+        before, clinic.routes_to = clinic.routes_to, [far]
     request_id = await submitted(system)
     number = await number_of(system, request_id)
     await turned(system, "far", on=True)
@@ -618,6 +618,8 @@ async def test_both_clinics_must_have_turned_it_on(system: System, *, near_on: b
     finally:
         await turned(system, "near", on=True)
         await turned(system, "far", on=False)
+        async with system.services.database.session() as session:
+            (await people.lock_clinic(session, near) or clinic).routes_to = before
 
 
 async def test_restrictions_in_an_emergency(system: System) -> None:

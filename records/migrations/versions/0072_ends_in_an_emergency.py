@@ -6,7 +6,7 @@ Code of the version before runs beside it, but ends nothing anew that has two.
 from alembic import op
 
 revision = "0072"
-down_revision = "0070"
+down_revision = "0071"
 branch_labels = None
 depends_on = None
 
