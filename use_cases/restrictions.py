@@ -262,10 +262,16 @@ async def end_at_the_machine(
 
 async def operator_at_the_machine(session: AsyncSession, row: RequestRecord, username: str) -> Account:
     """The operator of that username, to whom the request is not shut. Raises Problem `forbidden` for everybody else."""
+    account = await operator_named(session, username)
+    if await restrictions.shuts_out(session, row.id, account.id):
+        raise Problem("forbidden")
+    return account
+
+
+async def operator_named(session: AsyncSession, username: str) -> Account:
+    """The operator of that username. Raises Problem `forbidden` for everybody else."""
     account = await people.find_account(session, username)
     if account is None or not account.active or Role.OPERATOR not in account.roles:
-        raise Problem("forbidden")
-    if await restrictions.shuts_out(session, row.id, account.id):
         raise Problem("forbidden")
     return account
 
