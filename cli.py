@@ -405,7 +405,8 @@ def show_retention(
         policy = one.policy
         typer.echo(
             f"{one.code}: {policy.years} years; minors until {policy.minors_until}, and {policy.minors_years} years; "
-            f"over their time now: {one.over_time}; of these shut to every administrator: {one.seen_by_none}; on hold: {', '.join(one.held) or 'none'}"
+            f"over their time now: {one.over_time}; of these shut to every administrator: {one.seen_by_none}; "
+            f"on hold: {', '.join(one.held) or 'none'}"
         )
         for found in one.lists:
             typer.echo(f"  {found.id}  {found.made_at:%Y-%m-%d}  {found.state:8}  requests: {found.requests}")
@@ -416,7 +417,7 @@ def show_holds(
     number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
     by: Annotated[str, typer.Option(help="User name of the operator who asks; stands in the audit.")],
 ) -> None:
-    """List which clinics keep a request beyond its time, also by a hold of its patient at another request; without the reasons."""
+    """List which clinics keep a request beyond its time, also by holds of its patient elsewhere; without the reasons."""
     from settings import get_settings
     from use_cases.by_hand import holds_of
     from use_cases.problems import Problem

@@ -79,7 +79,7 @@ class HoldView(View):
 
 
 class HoldOfClinic(View):
-    """A hold, as operators see it on the command line: without its reason. `number` is that of the request at which it was set."""
+    """A hold, as operators see it on the command line: without its reason. `number`: of the request at which it was set."""
 
     id: UUID
     number: str
@@ -105,7 +105,7 @@ class EntryView(View):
     kept_until: date = Field(description="The last day on which it was to be kept.")
     held: bool = Field(description="It is held by now, and will be kept.")
     needs_second: bool = Field(
-        description="It is restricted within the clinic, or was since the approval, or a hold of it was lifted by an operator; and "
+        description="It is restricted within the clinic, or was since the approval, or an operator has lifted a hold of it; and "
         "nobody but the approver has approved it since: it is kept unless another administrator of the clinic approves the list, "
         "too. False of what is on hold, or settled."
     )
@@ -135,8 +135,8 @@ class WholeList(ListView):
 
     entries: list[EntryView]
     sha256: str = Field(
-        description="Of what stands on the list, and of whether somebody has approved it: an approval names it. What was to be the "
-        "first approval is not taken for the second."
+        description="Of what stands on the list, and of who has approved it: an approval names it. What was to be the first "
+        "approval is not taken for the second."
     )
 
 
@@ -363,7 +363,7 @@ async def second_at_the_machine(database: Database, number: str, username: str) 
 
 
 async def second_list_at_the_machine(database: Database, list_id: UUID, username: str) -> list[str]:
-    """The same of all that stands on that approved list and is for that operator to approve. Raises as `second_at_the_machine`."""
+    """The same of all that stands on that approved list and is for that operator to approve. Raises as the one before."""
     async with database.session() as session:
         operator = await operator_named(session, username)
         who = By(operator.id, Side.COMMAND_LINE, clinic_id=operator.clinic_id)
@@ -463,8 +463,8 @@ def _check_was_seen(found: RetentionList, shown: Sequence[RetentionEntry], calle
 async def _second(
     session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], who: By, role: Role
 ) -> list[str]:
-    """Somebody else than who approved the list, which is locked, approves those of these entries as well that need it; the numbers
-    of those. Raises Problem `destruction_begun` or `not_a_second_person`.
+    """Somebody else than who approved the list, which is locked, approves those of these entries as well that need it; gives
+    their numbers. Raises Problem `destruction_begun` or `not_a_second_person`.
     """
     if await _has_begun(session, found):
         raise Problem("destruction_begun")

@@ -1,5 +1,5 @@
-"""Who else approved that a request is destroyed: what is restricted within its clinic is not destroyed without, nor that of which a
-hold was lifted on the command line (`lifted_side`).
+"""Who else approved that a request is destroyed: what is restricted within its clinic is not destroyed without, nor that of which
+a hold was lifted on the command line (`lifted_side`).
 
 Code of the version before destroys without asking for it, takes an approval back without the second one, and can't read the new
 values of its lists and e-mails: end its workers and its API first.
