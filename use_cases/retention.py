@@ -475,8 +475,13 @@ async def _second(
     waiting = await needs_second(session, found, entries) - await _held_now(session, entries)
     await retention.second(session, found.id, waiting, account.id, now)
     for request_id in sorted(waiting):
-        about = {"request_id": request_id, "object_id": found.id}
-        audit.add(session, Act.CHANGE, who, now, name="destruction_seconded", role=role, **about)
+        audit.add(
+            *(session, Act.CHANGE, who, now),
+            name="destruction_seconded",
+            role=role,
+            request_id=request_id,
+            object_id=found.id,
+        )
     return [one.number for one in entries if one.request_id in waiting]
 
 

@@ -341,7 +341,7 @@ async def test_what_an_operator_let_go_needs_two(own: System) -> None:
     for _ in range(2):
         await lift_hold(own.settings, number, hold_id, username=elsewhere.account.username)
     assert await letters(own, "holder") == [LetterKind.HOLD_LIFTED]
-    events = ok(await holder.get(f"/clinics/{far.id}/events"))
+    events = (await holder.get(f"/clinics/{far.id}/events")).json()
     assert [one["kind"] for one in events].count("hold_lifted") == 1
     assert number not in str(events)
     seen = await listed(own)

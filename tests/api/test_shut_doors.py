@@ -304,7 +304,8 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
     own, number = house.system, house.numbers[house.marked]
     new = {"reason": SENTENCE, "whole_patient": True}
     hold = UUID(ok(await own.administrator.post(f"/requests/{house.marked}/holds", new), 201)["id"])
-    operator, somebody = own.operator.account.username, own.administrator.account.username
+    abroad = await add_person(own, f"operator_{uuid4().hex}", own.clinics["far"], Role.OPERATOR)
+    operator, somebody = abroad.account.username, own.administrator.account.username
 
     async def lift(hold_id: UUID, username: str, of: str = number) -> None:
         await lift_hold(own.settings, of, hold_id, username=username)
@@ -325,6 +326,10 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
         await shutting.enter_async_context(_as_nobody(own, own.administrator))
         shown = await holds_of(own.settings, number, username=operator)
         assert hold in {one.id for one in shown}
+        elsewhere = await holds_of(own.settings, house.numbers[house.later], username=operator)
+        assert number in {one.number for one in elsewhere if one.id == hold}, "it keeps the patient's other requests"
+        with pytest.raises(Problem, match="forbidden"):
+            await lift(hold, own.operator.account.username)  # of the clinic that asked
         for _ in range(2):
             await lift(hold, operator)
         shown = await holds_of(own.settings, number, username=operator)
@@ -333,10 +338,11 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
         with pytest.raises(Problem, match=code):
             await holds_of(own.settings, of, username=username)
     async with own.services.database.session() as session:
-        by_operator = AuditEntry.account_id == own.operator.account.id, AuditEntry.side == "command_line"
+        by_operator = AuditEntry.account_id == abroad.account.id, AuditEntry.side == "command_line"
         entries = list(await session.scalars(select(AuditEntry).where(*by_operator).order_by(AuditEntry.id)))
-    assert [one.name for one in entries] == ["holds", "hold_lifted", "holds"]
-    assert {(str(one.request_id), one.role) for one in entries} == {(house.marked, "operator")}
+    assert [one.name for one in entries] == ["holds", "holds", "hold_lifted", "holds"]
+    looked = {(str(one.request_id), one.role) for one in entries}
+    assert looked == {(house.marked, "operator"), (house.later, "operator")}
 
 
 @asynccontextmanager
