@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from domain.accounts import AccountEventKind, LetterKind
 from domain.requests import Role
@@ -14,13 +15,13 @@ from domain.retention import DESTROYED_AFTER, ListState
 from records import account_events, people, restrictions
 from records.account_events import Hand
 from records.ids import new_id
-from records.models import Account, AccountLetter, AuditEntry, RetentionHold, Side
+from records.models import Account, AccountLetter, AuditEntry, RetentionEntry, RetentionHold, RetentionList, Side
 from tests.api.answers import problem
 from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
-from use_cases.by_hand import lift_hold, second_destruction
+from use_cases.by_hand import lift_hold, retention_now, second_destruction
 from use_cases.destruction import write_lists
 from use_cases.problems import Problem
 
@@ -164,6 +165,19 @@ async def test_an_approval_that_is_taken_back_takes_the_second_one_along(own: Sy
     await approve(third, seen["id"])
     ok(await own.administrator.post(f"/retention/lists/{seen['id']}/take-back"))
     await approve(third, seen["id"])
+    assert await outcomes(own, seen["id"]) == {request_id: KEPT}
+
+
+async def test_what_the_version_before_left_of_an_approval_counts_for_nothing(own: System) -> None:
+    """It takes an approval back without the second one."""
+    request_id = await over(own)
+    await shut(own, request_id, "administrator2")
+    seen = await listed(own)
+    async with own.services.database.session() as session:
+        entries = update(RetentionEntry).where(RetentionEntry.list_id == UUID(seen["id"]))
+        third = own.people["administrator3"].account.id
+        await session.execute(entries.values(seconded_by=third, seconded_at=datetime.now(UTC)))
+    await approve(own.administrator, seen["id"])
     assert await outcomes(own, seen["id"]) == {request_id: KEPT}
 
 
@@ -375,6 +389,18 @@ async def test_what_nobody_sees_is_told_to_nobody(own: System) -> None:
     request_id = await over(own)
     await shut(own, request_id, "administrator2", "administrator3")
     await set_roles(own, "administrator", Role.REQUESTER)
-    await write_lists(own.services)
+    near, told = own.clinics["near"], "what is over its time is shut to every administrator"
+    with capture_logs() as logs:
+        await write_lists(own.services)
+    (line,) = [one for one in logs if one["event"] == told and one["clinic_id"] == str(near.id)]
+    async with own.services.database.session() as session:
+        (written,) = await session.scalars(select(RetentionList).where(RetentionList.clinic_id == near.id))
+    assert (line["list_id"], line["count"]) == (str(written.id), 1)
+    (shown,) = await retention_now(own.settings, near.code)
+    assert (shown.over_time, shown.seen_by_none) == (1, 1)
     for name in SEVERAL:
         assert await letters(own, name) == []
+        await set_roles(own, name, Role.REQUESTER)
+    with capture_logs() as logs:  # a clinic without administrators
+        await write_lists(own.services)
+    assert [one for one in logs if one["event"] == told and one["clinic_id"] == str(near.id)] == []
