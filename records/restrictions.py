@@ -404,7 +404,7 @@ async def kept_by(
     session: AsyncSession, row: RequestRecord, account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None
 ) -> tuple[Sequence[Account], Sequence[WebhookEndpoint]]:
     """The systems, and the webhooks, of which that account, or somebody of the category, is a keeper: what is shut to these is
-    shut to them. Who wrote the request shuts nothing.
+    shut to them. Who wrote the request shuts nothing. Also systems that are locked: they may come in again.
     """
     whom: ColumnElement[bool] = Account.id == account_id
     if category is not None:
@@ -414,7 +414,7 @@ async def kept_by(
     ids = (await session.scalars(kept.where(whom, Account.id != row.requester_id))).all()
     if not ids:
         return (), ()
-    systems = select(Account).where(Account.id.in_(ids), Account.active).order_by(Account.given_name, Account.id)
+    systems = select(Account).where(Account.id.in_(ids)).order_by(Account.given_name, Account.id)
     webhooks = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(ids)).order_by(WebhookEndpoint.id)
     return (await session.scalars(systems)).all(), (await session.scalars(webhooks)).all()
 

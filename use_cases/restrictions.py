@@ -416,7 +416,9 @@ async def _silenced(session: AsyncSession, row: RequestRecord, restriction: Requ
     """Those of the clinic that asked: of what others have connected its administrators know nothing."""
     systems, webhooks = await restrictions.kept_by(session, row, restriction.account_id, _category(restriction))
     named = [
-        SilencedView(kind="service_account", id=one.id, name=one.given_name) for one in systems if _is_ours(row, one)
+        SilencedView(kind="service_account", id=one.id, name=one.given_name)
+        for one in systems
+        if one.active and _is_ours(row, one)
     ]
     hosts = [(one.id, urlsplit(one.url).hostname or "") for one in webhooks if _is_ours(row, one)]
     return [*named, *(SilencedView(kind="webhook", id=id_, name=host) for id_, host in hosts)]

@@ -622,7 +622,9 @@ async def test_a_system_that_goes_blind_is_told_and_named(house: House) -> None:
     colleague = await add_person(own, f"colleague_{uuid4().hex[:6]}", own.clinics["near"], Role.REQUESTER)
     for_requester = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=own.requester.id))
     for_colleague = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=colleague.id))
+    for_keeper = Integration(mine.id, "", by_secret(own, mine.secret, on_behalf_of=keeper.id))
     readers = {"mine": mine, "theirs": theirs, "for_requester": for_requester, "for_colleague": for_colleague}
+    readers["for_keeper"] = for_keeper
     places = {reader: (await follow(own, who, "/api/v1/changes"))[1] for reader, who in readers.items()}
 
     async def told() -> dict[str, list[str]]:
@@ -640,9 +642,25 @@ async def test_a_system_that_goes_blind_is_told_and_named(house: House) -> None:
     assert named == {("service_account", mine.id, shown["name"]), ("webhook", webhook["id"], host)}
     (listed,) = ok(await own.administrator.get(path))["restrictions"]
     assert listed["silenced"] == view["silenced"]
-    assert await told() == {"mine": ["gone"], "theirs": [], "for_requester": ["gone"], "for_colleague": []}
+    gone = {"mine": ["gone"], "theirs": [], "for_requester": ["gone"], "for_colleague": [], "for_keeper": ["gone"]}
+    assert await told() == gone
     ok(await own.administrator.post(f"{path}/{view['id']}/end", {"reason": "Fini."}))
-    assert await told() == {"mine": ["seen"], "theirs": [], "for_requester": ["seen"], "for_colleague": []}
+    assert await told() == {reader: ["seen"] if kinds else [] for reader, kinds in gone.items()}
+
+
+async def test_a_system_that_is_locked_meanwhile_is_told_once_it_comes_in_again(house: House) -> None:
+    own = house.system
+    keeper = await add_person(own, f"blind_{uuid4().hex[:6]}", own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    mine = await connected(own, "requests:read", by=keeper)
+    _, place = await follow(own, mine, "/api/v1/changes")
+    locked = update(Account).where(Account.id == UUID(mine.id))
+    async with own.services.database.session() as session:
+        await session.execute(locked.values(active=False))
+    async with shut(house, house.marked, account_id=keeper.id):
+        async with own.services.database.session() as session:
+            await session.execute(locked.values(active=True))
+        items, _ = await follow(own, mine, place)
+    assert [one["kind"] for one in items if one["request_id"] == house.marked] == ["gone"]
 
 
 async def test_a_system_that_two_are_shut_out_of_sees_when_the_last_ends(house: House) -> None:
