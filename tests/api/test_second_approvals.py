@@ -21,7 +21,7 @@ from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
-from use_cases.by_hand import lift_hold, retention_now, second_destruction
+from use_cases.by_hand import holds_of, lift_hold, retention_now, second_destruction
 from use_cases.destruction import write_lists
 from use_cases.problems import Problem
 
@@ -404,3 +404,12 @@ async def test_what_nobody_sees_is_told_to_nobody(own: System) -> None:
     with capture_logs() as logs:  # a clinic without administrators
         await write_lists(own.services)
     assert [one for one in logs if one["event"] == told and one["clinic_id"] == str(near.id)] == []
+
+
+async def test_holds_of_the_patient_are_named_where_they_were_set(own: System) -> None:
+    request_id, other = await over(own), await over(own)
+    body = {"reason": WHY, "whole_patient": True}
+    hold = ok(await own.administrator.post(f"/requests/{request_id}/holds", body), 201)
+    number = (await own.requester.view(other))["number"]
+    (found,) = await holds_of(own.settings, number, username=own.operator.account.username)
+    assert (str(found.id), found.number) == (hold["id"], hold["number"])
