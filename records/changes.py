@@ -32,7 +32,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from domain.changes import ChangeKind
 from domain.model import DISCREET
@@ -226,21 +225,12 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
 
 
 def _is_own(viewer: Viewer) -> ColumnElement[bool]:
-    """Whether a row is for the viewer alone: theirs; or of the system by which somebody looks, of what they see without it, where
-    they were not told the same themselves in that moment.
-    """
+    """Whether a row is for the viewer alone: theirs; or of the system by which somebody looks, of what they see without it."""
     is_own: ColumnElement[bool] = RequestChange.account_id == viewer.account_id
     if viewer.system_id in (None, viewer.account_id):
         return is_own
     by_themselves = access_of(replace(viewer, system_id=None)).is_not(None)
-    is_told = exists().where(
-        _TOLD.account_id == viewer.account_id,
-        *(_TOLD.request_id == RequestChange.request_id, _TOLD.kind == RequestChange.kind, _TOLD.at == RequestChange.at),
-    )
-    return or_(is_own, and_(RequestChange.account_id == viewer.system_id, by_themselves, ~is_told))
-
-
-_TOLD = aliased(RequestChange)
+    return or_(is_own, and_(RequestChange.account_id == viewer.system_id, by_themselves))
 
 
 def _have_left(rows: Sequence[Row[Any]]) -> list[uuid.UUID]:

@@ -39,9 +39,7 @@ _UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
 _GIVEN_LATER = (GateError, RPCError, SQLAlchemyError, OSError, *_UNREADABLE)
 
 GIVES_FOR_SECONDS = 5.0
-"""So long at most commands are written down and given to the engine before whoever changed an account is answered: the repair
-does the others.
-"""
+"""So long at most commands are given to the engine before whoever changed an account is answered: the repair gives the others."""
 
 _NOBODY = UUID(int=0)
 
@@ -60,17 +58,15 @@ async def follow(services: Starting, account_id: UUID, by: Administrator) -> Non
     """Somebody's roles changed, or whether they come in: take from them, and from the pool of their clinic, what is shut to
     them now; and what they can't work on any more where whoever did this may not see it, and so hands it on to nobody.
 
-    It is written down, and given to the engine, as far as that is soon done: the repair does the rest.
+    All of it is written down, and given to the engine as far as that is soon done.
     """
     async with services.database.session() as session:
         account = await people.load_account(session, account_id)
         held = await shut_holders.held_around(session, account) if account else ()
         let_go_by = as_administrator(by, account.clinic_id) if account else None
-    clock, written = asyncio.get_running_loop().time, list[tuple[UUID, GivenCommand] | None]()
+    written = [await _write_down(services, request_id, let_go_by=let_go_by) for request_id in held]
+    clock = asyncio.get_running_loop().time
     until = clock() + GIVES_FOR_SECONDS
-    for request_id in held:
-        if clock() < until:
-            written.append(await _write_down(services, request_id, let_go_by=let_go_by))
     for given in written:
         if given is not None and clock() < until:
             await _give(services, *given)
