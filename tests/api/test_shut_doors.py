@@ -336,7 +336,11 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
         with pytest.raises(Problem, match=code):
             await holds_of(own.settings, of, username=username)
     async with own.services.database.session() as session:
-        by_operator = AuditEntry.account_id == abroad.account.id, AuditEntry.side == "command_line"
+        by_operator = (
+            AuditEntry.account_id == abroad.account.id,
+            AuditEntry.side == "command_line",
+            AuditEntry.request_id.is_not(None),
+        )
         entries = list(await session.scalars(select(AuditEntry).where(*by_operator).order_by(AuditEntry.id)))
     assert [one.name for one in entries] == ["holds", "hold_lifted", "holds"]
     assert {(str(one.request_id), one.role) for one in entries} == {(house.marked, "operator")}
