@@ -405,7 +405,8 @@ def show_retention(
         policy = one.policy
         typer.echo(
             f"{one.code}: {policy.years} years; minors until {policy.minors_until}, and {policy.minors_years} years; "
-            f"over their time now: {one.over_time}; on hold: {', '.join(one.held) or 'none'}"
+            f"over their time now: {one.over_time}; of these shut to every administrator: {one.seen_by_none}; "
+            f"on hold: {', '.join(one.held) or 'none'}"
         )
         for found in one.lists:
             typer.echo(f"  {found.id}  {found.made_at:%Y-%m-%d}  {found.state:8}  requests: {found.requests}")
@@ -416,7 +417,7 @@ def show_holds(
     number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
     by: Annotated[str, typer.Option(help="User name of the operator who asks; stands in the audit.")],
 ) -> None:
-    """List which clinics keep a request beyond its time; without the reasons."""
+    """List which clinics keep a request beyond its time, also by holds of its patient elsewhere; without the reasons."""
     from settings import get_settings
     from use_cases.by_hand import holds_of
     from use_cases.problems import Problem
@@ -428,13 +429,13 @@ def show_holds(
         raise StartError(said.get(problem.code, problem.code)) from None
     for one in found:
         of_whom = "the whole patient" if one.whole_patient else "this request"
-        typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {of_whom}, by {one.clinic}")
+        typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {of_whom}, by {one.clinic}, set at {one.number}")
     typer.echo(f"Holds: {len(found)}.")
 
 
 @app.command("lift-hold")
 def lift_hold(
-    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+    number: Annotated[str, typer.Argument(help="Number of the request at which it was set, e.g. TC-2026-000123.")],
     hold: Annotated[UUID, typer.Argument(help="As `relais holds` lists it.")],
     by: Annotated[str, typer.Option(help="User name of the operator who lifts it; stands in the audit.")],
 ) -> None:
@@ -448,7 +449,8 @@ def lift_hold(
     except Problem as problem:
         said = {
             "not_found": "There is no such hold.",
-            "forbidden": f"{by} is no operator who may lift it, or an administrator of the clinic still can.",
+            "forbidden": f"{by} is no operator who may lift it (who belongs to the clinic that asked, or has restricted the "
+            "request, may not), or an administrator of the clinic still can.",
         }
         raise StartError(said.get(problem.code, problem.code)) from None
     typer.echo("The hold is lifted.")
@@ -456,25 +458,37 @@ def lift_hold(
 
 @app.command("second-approval")
 def second_approval(
-    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
     by: Annotated[
         str, typer.Option(help="User name of the operator who approves it as well; stands in the certificate.")
     ],
+    number: Annotated[str | None, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")] = None,
+    whole: Annotated[
+        UUID | None,
+        typer.Option(
+            "--list", help="In place of a number: all that waits for it on a list, as `relais retention` names it."
+        ),
+    ] = None,
 ) -> None:
     """Approve as well that a restricted request of an approved list is destroyed, where its clinic has nobody else who can."""
     from settings import get_settings
     from use_cases.by_hand import second_destruction
     from use_cases.problems import Problem
 
+    which = number or whole
+    if which is None or (number and whole):
+        raise StartError("Give the number of a request, or --list and a list.")
     try:
-        asyncio.run(second_destruction(get_settings(), number, username=by))
+        seconded = asyncio.run(second_destruction(get_settings(), which, username=by))
     except Problem as problem:
         said = {
-            "not_found": f"{number} stands on no list that is approved.",
-            "forbidden": f"{by} is no operator who may approve it as well.",
+            "not_found": f"{which} is, or stands on, no list that is approved.",
+            "forbidden": f"{by} is no operator who may approve it as well, or an administrator of the clinic still can.",
+            "not_a_second_person": f"{by} has approved the list, or their account was changed since it was made.",
+            "needs_no_second": "Nothing of it waits for a second approval: it is not restricted, on hold, or was approved.",
+            "destruction_begun": "The days are over: what stands on the list is being destroyed, or was.",
         }
         raise StartError(said.get(problem.code, problem.code)) from None
-    typer.echo("It was approved by a second person.")
+    typer.echo(f"Approved by a second person: {', '.join(seconded)}.")
 
 
 @app.command("new-key")

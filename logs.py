@@ -35,6 +35,7 @@ ALLOWED = frozenset(
             "effect_id",
             "notice_id",
             "letter_id",
+            *("clinic_id", "list_id"),
             "account_id",
             "program",
         ),

@@ -161,6 +161,14 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("An administrator of {clinic} has set that its requests are kept for less long than before."),
         _("If that is not what the clinic wants, set it back: under People, Keeping and destroying."),
     ),
+    LetterKind.HOLD_LIFTED: AccountText(
+        _("a hold was lifted"),
+        _(
+            "An operator of Relais has lifted a hold by which {clinic} kept a request beyond its time, as none of your clinic's "
+            "administrators sees that request any more. It is not destroyed by one person alone."
+        ),
+        _("If {clinic} must keep it, tell the operators of Relais now."),
+    ),
     LetterKind.ACCESSES_TO_REVIEW: AccountText(
         _("accesses wait to be signed off"),
         _(

@@ -68,8 +68,8 @@ class AccountEventKind(StrEnum):
     CLINIC_ADDED = "clinic_added"
     CLINIC_CHANGED = "clinic_changed"
     RETENTION_APPROVED = "retention_approved"  # a list of requests whose time is over
-    RETENTION_SECONDED = "retention_seconded"  # by a second person, for what is restricted on it
     RETENTION_TAKEN_BACK = "retention_taken_back"
+    HOLD_LIFTED = "hold_lifted"  # on the command line, as nobody of the clinic could
     ACCESSES_SIGNED_OFF = "accesses_signed_off"  # those of one month
     SERVICE_ACCOUNT_ADDED = "service_account_added"
     SECRET_ADDED = "secret_added"  # noqa: S105 - the name of an event
@@ -119,6 +119,7 @@ class LetterKind(StrEnum):
     RETENTION_APPROVED = "retention_approved"
     RETENTION_SECOND = "retention_second"  # the same, to who is asked to approve as well
     RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
+    HOLD_LIFTED = "hold_lifted"  # to administrators of the clinic that held it: an operator has
     OPENED_IN_EMERGENCY = "opened_in_emergency"  # to administrators: which request, and by whom
     OPENED_UNWATCHED = "opened_unwatched"  # the same to operators, where a clinic has nobody else who is told
     ENDED_IN_EMERGENCY = "ended_in_emergency"  # to administrators: somebody else than who had opened it has ended that

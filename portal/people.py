@@ -70,7 +70,7 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.CLINIC_ADDED: _("Clinic made"),
     AccountEventKind.CLINIC_CHANGED: _("Changed"),
     AccountEventKind.RETENTION_APPROVED: _("Destruction of a list approved"),
-    AccountEventKind.RETENTION_SECONDED: _("Destruction of a list approved by a second person"),
+    AccountEventKind.HOLD_LIFTED: _("Hold on a request lifted by the operators of Relais"),
     AccountEventKind.RETENTION_TAKEN_BACK: _("Approval of a destruction taken back"),
     AccountEventKind.ACCESSES_SIGNED_OFF: _("Accesses of a month signed off"),
     AccountEventKind.SERVICE_ACCOUNT_ADDED: _("Service account made"),

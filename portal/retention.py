@@ -1,6 +1,7 @@
 """How long the clinic keeps what is over, for its administrators: policy, holds, lists to look at twice, certificates."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
+from domain.requests import Role
 from domain.retention import EntryOutcome, ListState, RetentionPolicy
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
@@ -187,12 +189,15 @@ async def _list(visit: Visit, page: str, list_id: UUID, error: Problem | Refusal
     found = await retention.read_list(visit.services, Administrator.of(visit.caller), list_id)
     waits = [one for one in found.entries if one.needs_second]
     is_approver = found.approved_by is not None and found.approved_by.id == visit.caller.id
+    is_ours = Role.CLINIC_ADMINISTRATOR in visit.caller.roles and found.clinic_id == visit.caller.clinic_id
+    is_in_time = found.destroyed_from is None or datetime.now(UTC) < found.destroyed_from
     return visit.page(
         page,
         because=error,
         found=found,
         restricted=len(waits),
-        may_second=found.state is ListState.APPROVED and bool(waits) and not is_approver,
+        may_second=found.state is ListState.APPROVED and bool(waits) and is_ours and is_in_time and not is_approver,
+        is_operator=not is_ours,
         states=STATES,
         outcomes=OUTCOMES,
         because_words=KEPT_BECAUSE,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
@@ -65,6 +65,18 @@ async def count_since(session: AsyncSession, account_id: uuid.UUID, kind: Accoun
     """How often that was done about an account since then."""
     noted = AccountEvent.account_id == account_id, AccountEvent.kind == kind, AccountEvent.at > since
     return await session.scalar(select(func.count()).where(*noted)) or 0
+
+
+async def is_apart_since(session: AsyncSession, account: Account, since: datetime, *, of: uuid.UUID | None) -> bool:
+    """Whether the account has been there since then with the same roles, and that other one (`of`) has done nothing about it but
+    review it: no new password or address by their help, say.
+    """
+    by_them = and_(AccountEvent.actor_id == of, AccountEvent.kind != AccountEventKind.REVIEWED)
+    changed = select(AccountEvent.id).where(
+        *(AccountEvent.account_id == account.id, AccountEvent.at > since),
+        or_(AccountEvent.changes.has_key("roles"), by_them),
+    )
+    return account.created_at <= since and await session.scalar(changed.limit(1)) is None
 
 
 async def newest(

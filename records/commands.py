@@ -63,6 +63,11 @@ SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
 
 
+def is_of_relais(given: GivenCommand) -> bool:
+    """Whether Relais takes a request away by it: it stands in the name of who restricted the request, and they gave none."""
+    return given.command_id.startswith(TAKEN_AWAY)
+
+
 async def systems_of(session: AsyncSession, request_id: uuid.UUID) -> dict[str, uuid.UUID]:
     """By the id of the command, the system by which it was given, of those that came by one."""
     query = select(GivenCommand.command_id, GivenCommand.system_id).where(

@@ -1899,7 +1899,7 @@ class ReceivedRequest(Base):
 
 class RetentionHold(Base):
     """Somebody of that clinic has said that the request must be kept; where it is for the `whole_patient`, also every other one
-    that is probably about the same patient. It ends when it is lifted.
+    that is probably about the same patient. It ends when it is lifted, from the side `lifted_side`.
     """
 
     __tablename__ = "retention_holds"
@@ -1913,6 +1913,7 @@ class RetentionHold(Base):
     set_at: Mapped[datetime]
     lifted_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
     lifted_at: Mapped[datetime | None]
+    lifted_side: Mapped[Side | None]
 
     __table_args__ = (Index("ix_retention_holds_clinic", "clinic_id", postgresql_where=text("lifted_at IS NULL")),)
 

@@ -310,22 +310,41 @@ async def shut_to_listeners(
 
 async def shut_within(
     session: AsyncSession, request_ids: Collection[uuid.UUID], clinic_id: uuid.UUID, since: datetime
-) -> set[uuid.UUID]:
-    """Of these requests, those that a restriction which holds, or held at some time since then, shuts to somebody of the clinic.
+) -> dict[uuid.UUID, datetime]:
+    """Of these requests, those that a restriction which holds, or held at some time since then, shuts to somebody of the clinic,
+    each with when the newest of these was set.
 
     Whoever of the clinic is named counts, and each of its roles, whether that is an administrator now or not: roles are given
     and taken by those against whom this is asked.
     """
+    if not request_ids:
+        return {}
+    is_of_clinic = exists().where(Account.id == RequestRestriction.account_id, Account.clinic_id == clinic_id)
+    query = _since(RequestRestriction.request_id, func.max(RequestRestriction.set_at), of=request_ids, since=since)
+    query = query.where(or_(RequestRestriction.clinic_id == clinic_id, is_of_clinic))
+    found = await session.execute(query.group_by(RequestRestriction.request_id))
+    return {request_id: set_at for request_id, set_at in found}  # noqa: C416
+
+
+async def shut_since(session: AsyncSession, request_ids: Collection[uuid.UUID], since: datetime) -> set[uuid.UUID]:
+    """Of these requests, those that a restriction which holds, or held at some time since then, shuts to anybody."""
+    return set(await session.scalars(_since(RequestRestriction.request_id, of=request_ids, since=since)))
+
+
+def _since(*columns: Any, of: Collection[uuid.UUID], since: datetime) -> Select[*tuple[Any, ...]]:
     ended_before = exists().where(
         RestrictionEnd.restriction_id == RequestRestriction.id, RestrictionEnd.ended_at < since
     )
-    is_of_clinic = exists().where(Account.id == RequestRestriction.account_id, Account.clinic_id == clinic_id)
-    query = select(RequestRestriction.request_id).where(
-        RequestRestriction.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))),
-        or_(RequestRestriction.clinic_id == clinic_id, is_of_clinic),
-        ~ended_before,
+    is_one = RequestRestriction.request_id == any_(literal(list(of), ARRAY(Uuid())))
+    return select(*columns).where(is_one, ~ended_before)
+
+
+async def was_set_by(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> bool:
+    """Whether that account ever set a restriction of the request, also one that has ended."""
+    query = select(RequestRestriction.id).where(
+        RequestRestriction.request_id == request_id, RequestRestriction.set_by == account_id
     )
-    return set(await session.scalars(query)) if request_ids else set()
+    return await session.scalar(query.limit(1)) is not None
 
 
 async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:
@@ -425,7 +444,7 @@ async def kept_by(
     session: AsyncSession, row: RequestRecord, account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None
 ) -> tuple[Sequence[Account], Sequence[WebhookEndpoint]]:
     """The systems, and the webhooks, of which that account, or somebody of the category, is a keeper: what is shut to these is
-    shut to them. Who wrote the request shuts nothing.
+    shut to them. Who wrote the request shuts nothing. Also systems that are locked: they may come in again.
     """
     whom: ColumnElement[bool] = Account.id == account_id
     if category is not None:
@@ -435,7 +454,7 @@ async def kept_by(
     ids = (await session.scalars(kept.where(whom, Account.id != row.requester_id))).all()
     if not ids:
         return (), ()
-    systems = select(Account).where(Account.id.in_(ids), Account.active).order_by(Account.given_name, Account.id)
+    systems = select(Account).where(Account.id.in_(ids)).order_by(Account.given_name, Account.id)
     webhooks = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(ids)).order_by(WebhookEndpoint.id)
     return (await session.scalars(systems)).all(), (await session.scalars(webhooks)).all()
 

@@ -21,6 +21,7 @@ from records.models import (
     RetentionHold,
     RetentionList,
     RetentionPaper,
+    Side,
     table_of,
 )
 from records.sealed import NOT_OPENED, tell_not_opened, unread
@@ -103,6 +104,32 @@ async def lock_hold(session: AsyncSession, hold_id: uuid.UUID) -> RetentionHold 
     """The hold, locked against others."""
     query = select(RetentionHold).where(RetentionHold.id == hold_id).options(*unread(RetentionHold))
     return await session.scalar(query.with_for_update())
+
+
+async def lifted_at_machine(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, datetime]:
+    """Those of the requests of which operators have lifted a hold on the command line, each with when they did so last."""
+    query = select(RetentionHold.request_id, func.max(RetentionHold.lifted_at)).where(
+        RetentionHold.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))), _AT_THE_MACHINE
+    )
+    found = await session.execute(query.group_by(RetentionHold.request_id))
+    return {request_id: lifted_at for request_id, lifted_at in found if lifted_at is not None}
+
+
+async def patients_let_go(
+    session: AsyncSession, clinic_ids: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, Mapping[uuid.UUID, datetime]]:
+    """By clinic, of these, the requests whose patients it held until operators lifted that on the command line, with when."""
+    columns = RetentionHold.clinic_id, RetentionHold.request_id, func.max(RetentionHold.lifted_at)
+    query = select(*columns).where(RetentionHold.whole_patient, _AT_THE_MACHINE)
+    query = query.where(RetentionHold.clinic_id.in_(clinic_ids)).group_by(*columns[:2])
+    found: dict[uuid.UUID, dict[uuid.UUID, datetime]] = {}
+    for clinic_id, request_id, lifted_at in await session.execute(query):
+        if lifted_at is not None:
+            found.setdefault(clinic_id, {})[request_id] = lifted_at
+    return found
+
+
+_AT_THE_MACHINE = RetentionHold.lifted_side == Side.COMMAND_LINE
 
 
 async def holds_on_patients(
@@ -218,19 +245,18 @@ async def second(
     request_ids: Collection[uuid.UUID],
     account_id: uuid.UUID,
     now: datetime,
-) -> bool:
-    """Note on the list, which is locked and approved, who else approved that these requests are destroyed; whether that is new of
-    any of them, as far as nothing has become of them yet.
+) -> None:
+    """Note on the list, which is locked and approved, who else approved that these requests are destroyed, in place of a second
+    approval that counts no more.
     """
     these = RetentionEntry.request_id == any_(literal(list(request_ids), ARRAY(Uuid())))
-    is_open = RetentionEntry.outcome.is_(None), RetentionEntry.seconded_by.is_(None)
-    noted = update(RetentionEntry).where(RetentionEntry.list_id == list_id, these, *is_open)
-    noted = noted.values(seconded_by=account_id, seconded_at=now).execution_options(synchronize_session=False)
-    return bool((await session.scalars(noted.returning(RetentionEntry.request_id))).all())
+    noted = update(RetentionEntry).where(RetentionEntry.list_id == list_id, these, RetentionEntry.outcome.is_(None))
+    noted = noted.values(seconded_by=account_id, seconded_at=now)
+    await session.execute(noted.execution_options(synchronize_session=False))
 
 
 async def second_no_more(session: AsyncSession, list_id: uuid.UUID) -> None:
-    """Forget who else approved the list, which is locked and waits again."""
+    """Forget who else approved the list, which is locked and waits."""
     forgotten = update(RetentionEntry).where(RetentionEntry.list_id == list_id)
     forgotten = forgotten.values(seconded_by=None, seconded_at=None)
     await session.execute(forgotten.execution_options(synchronize_session=False))

@@ -124,6 +124,7 @@ _BY_ROUTE: Mapping[str, str] = {
     **dict.fromkeys(("journal_state_page", "get_journal", "get_journal_pdf", "journal_file"), _JOURNAL),
     **dict.fromkeys(("hold", "hold_page", "hold_request", "hold_set"), _("Keeping of the request beyond its time")),
     "holds": _("Opening of what keeps the request beyond its time"),
+    "destruction_seconded": _("Second approval of the destruction of the request"),
     "hold_lifted": _("End of the keeping of the request beyond its time"),
     **dict.fromkeys(("restrictions_page", "get_restrictions", "restriction_end_page"), _RESTRICTIONS),
     **dict.fromkeys(("restriction_set", "restrict", "restrict_request"), _RESTRICTED),

@@ -82,7 +82,11 @@ PROBLEMS: Mapping[str, str] = {
     "request_destroyed": _(
         "This request was destroyed on %(destroyed_on)s, when its time was over: it was kept for %(years)s years or more."
     ),
-    "destruction_begun": _("Nothing can be taken back any more: what stands on the list is being destroyed, or was."),
+    "destruction_begun": _("It is too late for that: what stands on the list is being destroyed, or was."),
+    "not_a_second_person": _(
+        "Your account, or how you sign in, was changed since this list was made: somebody else has to approve it as well."
+    ),
+    "needs_no_second": _("Nothing of this waits for a second approval."),
     "retention_list_changed": _("This list is not the one that you saw any more. Look at it again."),
     "access_review_changed": _("Something was said of this month since you saw it. Look at it again."),
     "access_review_open": _("Something of this month still waits for a verdict: only then it can be signed off."),

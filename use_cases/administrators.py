@@ -40,6 +40,12 @@ async def who_sees(
     return [(one, seen) for one in found if (seen := set(request_ids) - shut[one.id])]
 
 
+async def seen_by_none(session: AsyncSession, clinic_id: UUID, request_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the requests that are shut to every active administrator of the clinic; none where it has no administrator."""
+    shut = (await shut_to_each(session, clinic_id)).values()
+    return set(request_ids).intersection(*shut) if shut else set()
+
+
 @dataclass(frozen=True)
 class Administrator:
     """Somebody who administers the accounts of one clinic; those of all clinics where `clinic_id` is None.

@@ -25,7 +25,7 @@ from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
 from use_cases import restrictions, retention
-from use_cases.administrators import Administrator
+from use_cases.administrators import Administrator, seen_by_none
 from use_cases.audit_check import Known, Verdict, check
 from use_cases.audit_tree import FOLDER as CHECKPOINTS
 from use_cases.audit_tree import origin
@@ -86,11 +86,14 @@ async def check_audit(settings: Settings, files: Sequence[Path], *, since: int) 
 
 @dataclass(frozen=True)
 class RetentionOfClinic:
-    """How a clinic keeps what is over, and how much of it is over its time now. `held` are numbers of requests."""
+    """How a clinic keeps what is over, and how much of it is over its time now. `held` are numbers of requests; `seen_by_none`:
+    how many of those that are over their time are shut to every administrator of the clinic.
+    """
 
     code: str
     policy: RetentionPolicy
     over_time: int
+    seen_by_none: int
     held: Sequence[str]
     lists: Sequence[ListView]
 
@@ -108,7 +111,9 @@ async def retention_now(settings: Settings, code: str | None = None) -> list[Ret
             kept = await read_retention(database, operator, clinic.id)
             over = await over_time(database, clinic.id, now)
             held = [hold.number for hold in kept.holds]
-            found.append(RetentionOfClinic(clinic.code, kept.policy, len(over), held, kept.lists))
+            async with database.session() as session:
+                unseen = await seen_by_none(session, clinic.id, [entry.request_id for entry in over])
+            found.append(RetentionOfClinic(clinic.code, kept.policy, len(over), len(unseen), held, kept.lists))
     return found
 
 
@@ -147,10 +152,14 @@ async def lift_hold(settings: Settings, number: str, hold_id: UUID, *, username:
         await retention.lift_at_the_machine(database, number, hold_id, username)
 
 
-async def second_destruction(settings: Settings, number: str, *, username: str) -> None:
-    """Approve as well that a request of an approved list is destroyed, by an operator. Raises as `restrictions_of`."""
+async def second_destruction(settings: Settings, which: str | UUID, *, username: str) -> list[str]:
+    """Approve as well that a request of an approved list is destroyed, by its number, or all that stands on a list, by its id; by
+    an operator. What was approved, by number. Raises as `restrictions_of`.
+    """
     async with open_database(settings) as database:
-        await retention.second_at_the_machine(database, number, username)
+        if isinstance(which, UUID):
+            return await retention.second_list_at_the_machine(database, which, username)
+        return await retention.second_at_the_machine(database, which, username)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from documents.bounded import draw_case
 from documents.case_content import CaseContent, Said, Section
 from domain.calendar import day_of
 from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy
-from records import destruction, people, retention
+from records import destruction, people, restrictions, retention
 from records.canonical import canonical_json, content_sha256
 from records.database import Database
 from records.models import (
@@ -38,7 +38,7 @@ from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.names import Names, PersonView, person_view
 from use_cases.problems import Problem
-from use_cases.retention import list_to_see
+from use_cases.retention import list_to_see, shown_of
 from use_cases.sealed_papers import sealed
 from use_cases.views import View
 
@@ -87,7 +87,9 @@ class Certificate(View):
     approved_at: datetime
     completed_at: datetime
     destroyed: list[CertifiedDestruction]
-    kept: list[CertifiedAsKept]
+    kept: list[CertifiedAsKept] = Field(
+        description="Without what is restricted: the list shows that to those who see it, the certificate to all."
+    )
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,10 @@ class CertificatePdf:
 async def read_certificate(services: Starting, administrator: Administrator, list_id: UUID) -> bytes:
     """What was destroyed of a list: the `Certificate` as canonical JSON, whose SHA-256 stands on the paper.
 
-    Raises Problem `not_found`, also while not all is done.
+    Raises Problem `not_found`, also while not all is done, and where nothing of the list is for them to see.
     """
     async with services.database.session() as session:
-        await list_to_see(session, administrator, list_id)
+        await _check_sees(session, administrator, list_id)
         made = await retention.load_certificate(session, list_id)
     if made is None:
         raise Problem("not_found")
@@ -114,11 +116,16 @@ async def read_certificate(services: Starting, administrator: Administrator, lis
 async def read_certificate_pdf(services: Starting, administrator: Administrator, list_id: UUID) -> CertificatePdf:
     """The same on paper, as a sealed file. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        await list_to_see(session, administrator, list_id)
+        await _check_sees(session, administrator, list_id)
         made = await retention.load_paper(session, list_id)
     if made is None:
         raise Problem("not_found")
     return CertificatePdf(made.pdf, f"destruction-{day_of(made.made_at)}.pdf")
+
+
+async def _check_sees(session: AsyncSession, administrator: Administrator, list_id: UUID) -> None:
+    await list_to_see(session, administrator, list_id)
+    await shown_of(session, administrator.viewer, list_id)
 
 
 async def certify(database: Database, authority: Authority, list_id: UUID) -> None:
@@ -168,6 +175,8 @@ async def _certificate(session: AsyncSession, found: RetentionList) -> Certifica
         raise LookupError("an approved list names who approved it")
     theirs = await session.get_one(Clinic, approver.clinic_id)
     names = await Names.load(session, [entry.seconded_by for entry in entries], [])
+    kept = _with(entries, EntryOutcome.KEPT)
+    shut = await restrictions.shut_since(session, [one.request_id for one in kept], found.approved_at)
     destroyed = [(one, tombstones[one.request_id]) for one in _with(entries, EntryOutcome.DESTROYED)]
     policies = [RetentionPolicy.model_validate(tombstone.destroyed["policy"]) for _, tombstone in destroyed]
     return Certificate(
@@ -181,8 +190,10 @@ async def _certificate(session: AsyncSession, found: RetentionList) -> Certifica
         destroyed=[_destroyed(entry, tombstone, names.person(entry.seconded_by)) for entry, tombstone in destroyed],
         kept=[
             CertifiedAsKept(request_id=one.request_id, number=one.number, because=one.kept_because)
-            for one in _with(entries, EntryOutcome.KEPT)
+            for one in kept
             if one.kept_because is not None
+            and one.kept_because is not KeptBecause.RESTRICTED
+            and one.request_id not in shut
         ],
     )
 
@@ -253,7 +264,7 @@ def _sections(certificate: Certificate, language: Language) -> Iterator[Section]
     destroyed = (
         Said(
             head=line.format(number=one.number, moment=moment(one.destroyed_at, language), count=len(one.things)),
-            text=_("Also approved by {name}").format(name=one.seconded_by.name) if one.seconded_by else "",
+            text=_("Destruction also approved by {name}").format(name=one.seconded_by.name) if one.seconded_by else "",
         )
         for one in certificate.destroyed
     )

@@ -33,10 +33,17 @@ from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from use_cases.account_letters import send
-from use_cases.administrators import who_sees
+from use_cases.administrators import seen_by_none, who_sees
 from use_cases.each import all_of_them
 from use_cases.parts import PartsWithEngine
-from use_cases.retention import HeldPatients, begin_destruction, destroyed_from, needs_second, why_kept
+from use_cases.retention import (
+    HeldPatients,
+    asks_for_second,
+    begin_destruction,
+    destroyed_from,
+    needs_second,
+    why_kept,
+)
 from workflows.contract import workflow_id
 
 PAGE = 200
@@ -79,51 +86,76 @@ async def _write_list(services: PartsWithEngine, clinic_id: UUID, now: datetime)
         written = await retention.write_list(session, clinic, found, now) if clinic else None
         if written is not None and not told:
             entries = await retention.entries_of(session, written.id)
-            letters = await _tell_who_sees(session, clinic_id, {entry.request_id for entry in entries}, now)
+            letters = await _tell_who_sees(session, written, {entry.request_id for entry in entries}, now)
     await send(services, letters)
     if written is not None:
         log.info("requests of a clinic are over their time", count=len(found))
     return len(found) if written else 0
 
 
-async def _tell_who_sees(session: AsyncSession, clinic_id: UUID, request_ids: set[UUID], now: datetime) -> list[UUID]:
+async def _tell_who_sees(
+    session: AsyncSession, written: RetentionList, request_ids: set[UUID], now: datetime
+) -> list[UUID]:
     """The letters to the administrators who see anything of the list. What none of them sees nobody approves: the log says so."""
-    told = await who_sees(session, clinic_id, request_ids)
-    unseen = request_ids.difference(*(seen for _, seen in told))
-    if unseen:
-        log.warning("what is over its time is shut to every administrator", count=len(unseen))
+    told = await who_sees(session, written.clinic_id, request_ids)
+    if unseen := await seen_by_none(session, written.clinic_id, request_ids):
+        log.warning(
+            "what is over its time is shut to every administrator",
+            count=len(unseen),
+            clinic_id=str(written.clinic_id),
+            list_id=str(written.id),
+        )
     return [await write_to(session, LetterKind.RETENTION_LISTED, one, now) for one, _ in told]
 
 
 async def over_time(database: Database, clinic_id: UUID, now: datetime) -> list[RetentionEntry]:
-    """What may be destroyed of a clinic's requests, the oldest first: `MOST_AT_ONCE` at most, with `MOST_THINGS` in them.
+    """What may be destroyed of a clinic's requests, the oldest first: `MOST_AT_ONCE` at most, with `MOST_THINGS` in them. What
+    nobody destroys alone comes last, as far as there is room: while nobody approves it as well, it is in the way of nothing else.
 
     These are entries of no list yet. Each page of requests is a transaction of its own.
     """
     last: Over | None = None
-    held, found, things = HeldPatients(), list[RetentionEntry](), 0
+    held, found, of_two = HeldPatients(), _Room(), _Room()
     while True:
         async with database.session() as session:
             clinic = await people.load_clinic(session, clinic_id)
             if clinic is None:
-                return found
+                return found.entries
             today = await _today(session, now)
             under_way = await retention.being_destroyed(session, clinic_id)
             before = now - retention.policy_of(clinic).years * _A_YEAR
             page = await retention.over_before(session, clinic_id, before, after=last, limit=PAGE)
+            asked = await asks_for_second(session, [over.id for over in page], clinic_id, now)
             for over in page:
-                entry = None if over.id in under_way else await _entry(session, over, today, held)
-                if entry is None:
-                    continue
-                things += await destruction.count_things(session, over.id)
-                if found and things > MOST_THINGS:
-                    return found
-                found.append(entry)
-                if len(found) == MOST_AT_ONCE:
-                    return found
+                room = of_two if over.id in asked else found
+                entry = None if over.id in under_way or room.is_full else await _entry(session, over, today, held)
+                if entry is not None:
+                    room.take(entry, await destruction.count_things(session, over.id))
+                if found.is_full:
+                    return found.entries
         if len(page) < PAGE:
-            return found
+            break
         last = page[-1]
+    for entry in of_two.entries:
+        found.take(entry, of_two.things[entry.request_id])
+    return found.entries
+
+
+class _Room:
+    """What a list has room for; full once one is too many, in number or in what is in them. One alone always has room."""
+
+    def __init__(self) -> None:
+        self.entries = list[RetentionEntry]()
+        self.things = dict[UUID, int]()
+        self.is_full = False
+
+    def take(self, entry: RetentionEntry, things: int) -> None:
+        """Take it where there is room, and nothing more once there is none."""
+        self.is_full = self.is_full or bool(self.entries and sum(self.things.values()) + things > MOST_THINGS)
+        if not self.is_full:
+            self.entries.append(entry)
+            self.things[entry.request_id] = things
+            self.is_full = len(self.entries) == MOST_AT_ONCE
 
 
 async def _today(session: AsyncSession, now: datetime) -> date:

@@ -35,11 +35,13 @@ class CommandView(View):
 async def read_command(
     services: Services, caller: Caller, request_id: UUID, command_id: str, language: Language
 ) -> CommandView:
-    """For the one who gave it, from the moment at which it was written down. Raises Problem `not_found`."""
+    """For the one who gave it, from the moment at which it was written down. Raises Problem `not_found`, also of what Relais gave
+    in their name.
+    """
     async with services.database.session() as session:
         given = await commands.find_given(session, request_id, command_id)
         is_shut = given is not None and given.request_id in await visibility.all_shut_to(session, caller.viewer)
-    if given is None or given.account_id != caller.id or is_shut:
+    if given is None or given.account_id != caller.id or commands.is_of_relais(given) or is_shut:
         raise Problem("not_found")
     return command_view(given, language)
 

@@ -101,7 +101,7 @@ async def _is_over(session: AsyncSession, row: RequestRecord, known: GivenComman
 
     What lies in the engine by then acts all the same.
     """
-    if known.queued_at is not None or not known.command_id.startswith(commands.TAKEN_AWAY):
+    if known.queued_at is not None or not commands.is_of_relais(known):
         return False
     if await shut_holders.is_still_needed(session, row):
         return False

@@ -262,10 +262,16 @@ async def end_at_the_machine(
 
 async def operator_at_the_machine(session: AsyncSession, row: RequestRecord, username: str) -> Account:
     """The operator of that username, to whom the request is not shut. Raises Problem `forbidden` for everybody else."""
+    account = await operator_named(session, username)
+    if await restrictions.shuts_out(session, row.id, account.id):
+        raise Problem("forbidden")
+    return account
+
+
+async def operator_named(session: AsyncSession, username: str) -> Account:
+    """The operator of that username. Raises Problem `forbidden` for everybody else."""
     account = await people.find_account(session, username)
     if account is None or not account.active or Role.OPERATOR not in account.roles:
-        raise Problem("forbidden")
-    if await restrictions.shuts_out(session, row.id, account.id):
         raise Problem("forbidden")
     return account
 
@@ -410,7 +416,9 @@ async def _silenced(session: AsyncSession, row: RequestRecord, restriction: Requ
     """Those of the clinic that asked: of what others have connected its administrators know nothing."""
     systems, webhooks = await restrictions.kept_by(session, row, restriction.account_id, _category(restriction))
     named = [
-        SilencedView(kind="service_account", id=one.id, name=one.given_name) for one in systems if _is_ours(row, one)
+        SilencedView(kind="service_account", id=one.id, name=one.given_name)
+        for one in systems
+        if one.active and _is_ours(row, one)
     ]
     hosts = [(one.id, urlsplit(one.url).hostname or "") for one in webhooks if _is_ours(row, one)]
     return [*named, *(SilencedView(kind="webhook", id=id_, name=host) for id_, host in hosts)]

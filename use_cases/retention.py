@@ -28,7 +28,7 @@ from records.audit import By
 from records.canonical import canonical_json
 from records.database import Database
 from records.ids import new_id
-from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList, Side
+from records.models import Account, Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList, Side
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.visibility import Viewer, all_shut_to
 from use_cases import policy
@@ -40,7 +40,7 @@ from use_cases.gate import Starting
 from use_cases.names import Names, PersonView
 from use_cases.people import clinic_of
 from use_cases.problems import Problem
-from use_cases.restrictions import operator_at_the_machine
+from use_cases.restrictions import operator_at_the_machine, operator_named
 from use_cases.services import Services
 from use_cases.views import View
 from workflows.contract import DESTRUCTION, LOOK_AGAIN, destruction_workflow_id
@@ -79,9 +79,10 @@ class HoldView(View):
 
 
 class HoldOfClinic(View):
-    """A hold, as operators see it on the command line: without its reason."""
+    """A hold, as operators see it on the command line: without its reason. `number`: of the request at which it was set."""
 
     id: UUID
+    number: str
     clinic: str | None
     whole_patient: bool
     set_at: datetime
@@ -104,10 +105,11 @@ class EntryView(View):
     kept_until: date = Field(description="The last day on which it was to be kept.")
     held: bool = Field(description="It is held by now, and will be kept.")
     needs_second: bool = Field(
-        description="It is restricted within the clinic, or was since the approval, and nobody but the approver has approved it: "
-        "it is kept unless another administrator of the clinic approves the list, too."
+        description="It is restricted within the clinic, or was since the approval, or an operator has lifted a hold of it; and "
+        "nobody but the approver has approved it since: it is kept unless another administrator of the clinic approves the list, "
+        "too. False of what is on hold, or settled."
     )
-    seconded_by: PersonView | None = Field(description="Who else approved it.")
+    seconded_by: PersonView | None = Field(description="Who else approved it, where that counts.")
     outcome: EntryOutcome | None
     kept_because: KeptBecause | None
 
@@ -132,7 +134,10 @@ class WholeList(ListView):
     """A list with everything on it."""
 
     entries: list[EntryView]
-    sha256: str = Field(description="Of what stands on the list: an approval names it.")
+    sha256: str = Field(
+        description="Of what stands on the list, and of who has approved it: an approval names it. What was to be the first "
+        "approval is not taken for the second."
+    )
 
 
 class Retention(View):
@@ -267,7 +272,7 @@ def _lift(session: AsyncSession, hold: RetentionHold, who: By, role: Role) -> No
     if hold.lifted_at is not None:
         return
     now = datetime.now(UTC)
-    hold.lifted_by, hold.lifted_at = who.account_id, now
+    hold.lifted_by, hold.lifted_at, hold.lifted_side = who.account_id, now, who.side
     audit.add(
         *(session, Act.CHANGE, who, now),
         name="hold_lifted",
@@ -287,20 +292,41 @@ async def holds_at_the_machine(database: Database, number: str, username: str) -
     async with database.session() as session:
         row, who = await _numbered(session, number, username)
         audit.add(session, Act.LOOK, who, datetime.now(UTC), name="holds", role=Role.OPERATOR, request_id=row.id)
-        holds = await retention.holds_on(session, row.id)
-        names = await Names.load(session, [], [hold.clinic_id for hold in holds])
+        holds = [(hold, row.number) for hold in await retention.holds_on(session, row.id)]
+        holds += await _holds_elsewhere(session, row, who)
+        names = await Names.load(session, [], [hold.clinic_id for hold, _ in holds])
         return [
             HoldOfClinic(
-                id=hold.id, clinic=names.clinic(hold.clinic_id), whole_patient=hold.whole_patient, set_at=hold.set_at
+                id=hold.id,
+                number=set_at,
+                clinic=names.clinic(hold.clinic_id),
+                whole_patient=hold.whole_patient,
+                set_at=hold.set_at,
             )
-            for hold in holds
+            for hold, set_at in holds
         ]
 
 
-async def lift_at_the_machine(database: Database, number: str, hold_id: UUID, username: str) -> None:
-    """The same as `lift_hold`, by that operator, for a clinic of whose administrators none sees the request.
+async def _holds_elsewhere(session: AsyncSession, row: RequestRecord, who: By) -> list[tuple[RetentionHold, str]]:
+    """What keeps it as its patient is held at another request that is not shut to the operator; each with that one's number."""
+    found, known, patients = list[tuple[RetentionHold, str]](), HeldPatients(), await _patients_of(session, row.id)
+    for clinic_id in await destruction.involved_clinics(session, row.id):
+        for hold, number in await retention.holds_of(session, clinic_id, {row.id}):
+            is_theirs = hold.whole_patient and (
+                patients is None or await known.has_one_of(session, patients, {hold.request_id})
+            )
+            if is_theirs and who.account_id:
+                is_shut = await restrictions.shuts_out(session, hold.request_id, who.account_id)
+                found += [] if is_shut else [(hold, number)]
+    return found
 
-    Raises Problem `not_found`, or `forbidden` for somebody else, or where somebody of the clinic lifts it themselves.
+
+async def lift_at_the_machine(database: Database, number: str, hold_id: UUID, username: str) -> None:
+    """The same as `lift_hold`, by that operator, for a clinic of whose administrators none sees the request. They are told that a
+    hold of theirs was lifted, and not which: and what was held is not destroyed by one person alone.
+
+    Raises Problem `not_found`, or `forbidden` for somebody else, where somebody of the clinic lifts it themselves, and for an
+    operator of the clinic that asked, or who has shut the request to anybody.
     """
     async with database.session() as session:
         row, who = await _numbered(session, number, username)
@@ -309,7 +335,59 @@ async def lift_at_the_machine(database: Database, number: str, hold_id: UUID, us
             raise Problem("not_found")
         if await restrictions.is_open_to_one(session, row.id, hold.clinic_id, Role.CLINIC_ADMINISTRATOR):
             raise Problem("forbidden")
+        is_asker = who.clinic_id == row.requester_clinic_id
+        if is_asker or who.account_id is None or await restrictions.was_set_by(session, row.id, who.account_id):
+            raise Problem("forbidden")
+        if hold.lifted_at is None:
+            now, clinic = datetime.now(UTC), await session.get_one(Clinic, hold.clinic_id)
+            hand = Hand(who.account_id, Side.COMMAND_LINE)
+            account_events.note(session, AccountEventKind.HOLD_LIFTED, clinic, hand, now)
+            await write_to_administrators(session, LetterKind.HOLD_LIFTED, clinic.id, now)
         _lift(session, hold, who, Role.OPERATOR)
+
+
+async def second_at_the_machine(database: Database, number: str, username: str) -> list[str]:
+    """Approve as well that the request of that number, which stands on an approved list, is destroyed; by the operator of that
+    username, to whom it is not shut. For clinics that have no second administrator who sees it. What was approved, by number.
+
+    Raises Problem `not_found`, `destruction_begun`, `not_a_second_person`, also for who has approved the list, `needs_no_second`;
+    or `forbidden` for somebody else, or where somebody of the clinic approves it themselves.
+    """
+    async with database.session() as session:
+        row, who = await _numbered(session, number, username)
+        found = await retention.lock_approved_with(session, row.id)
+        entry = await retention.lock_entry(session, found.id, row.id) if found else None
+        if found is None or entry is None:
+            raise Problem("not_found")
+        return await _second_at_the_machine(session, found, [entry], who)
+
+
+async def second_list_at_the_machine(database: Database, list_id: UUID, username: str) -> list[str]:
+    """The same of all that stands on that approved list and is for that operator to approve. Raises as the one before."""
+    async with database.session() as session:
+        operator = await operator_named(session, username)
+        who = By(operator.id, Side.COMMAND_LINE, clinic_id=operator.clinic_id)
+        found = await retention.load_list(session, list_id, locked=True)
+        if found is None or found.state is not ListState.APPROVED:
+            raise Problem("not_found")
+        viewer = Viewer(operator.id, operator.clinic_id, frozenset(map(Role, operator.roles)))
+        return await _second_at_the_machine(session, found, await shown_of(session, viewer, list_id), who)
+
+
+async def _second_at_the_machine(
+    session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], who: By
+) -> list[str]:
+    seen_there: set[UUID] = set()
+    ids = [entry.request_id for entry in entries]
+    for one, seen in await who_sees(session, found.clinic_id, ids):
+        if one.id != who.account_id and await _may_second(session, found, one):
+            seen_there |= seen
+    theirs = [entry for entry in entries if entry.request_id not in seen_there]
+    seconded = await _second(session, found, theirs, who, Role.OPERATOR)
+    if not seconded:
+        is_for_the_clinic = await needs_second(session, found, entries) & seen_there
+        raise Problem("forbidden" if is_for_the_clinic else "needs_no_second")
+    return seconded
 
 
 async def _numbered(session: AsyncSession, number: str, username: str) -> tuple[RequestRecord, By]:
@@ -324,7 +402,7 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
     """A list with everything on it that is not shut to them. Raises Problem `not_found`, also where that is nothing."""
     async with services.database.session() as session:
         found = await list_to_see(session, administrator, list_id)
-        entries = await _shown_of(session, administrator.viewer, list_id)
+        entries = await shown_of(session, administrator.viewer, list_id)
         is_done = found.state is ListState.DONE
         held = await _held_now(session, entries) if not is_done else set()
         one_sided = await needs_second(session, found, entries) if not is_done else set()
@@ -335,12 +413,12 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
                 _entry_view(
                     entry,
                     held=entry.request_id in held,
-                    needs_second=entry.request_id in one_sided,
-                    seconded_by=names.person(entry.seconded_by),
+                    needs_second=entry.request_id in one_sided - held,
+                    seconded_by=names.person(None if entry.request_id in one_sided else entry.seconded_by),
                 )
                 for entry in entries
             ],
-            sha256=digest_of(entries),
+            sha256=digest_of(entries, found.approved_by),
         )
 
 
@@ -351,59 +429,112 @@ async def approve(services: Starting, caller: Caller, list_id: UUID, approval: A
 
     What is restricted within the clinic is destroyed only where another administrator does the same while the list is approved:
     nobody alone has destroyed what they have shut to the others. Else the same a second time changes nothing. Raises Problem
-    `forbidden`, `not_found`, or `retention_list_changed`.
+    `forbidden`, `not_found`, `retention_list_changed`, and for a second approval `destruction_begun` or `not_a_second_person`.
     """
     letters: Sequence[UUID] = ()
     async with services.database.session() as session:
         found = await _own_list(session, caller, list_id)
-        shown = await _shown_of(session, caller.viewer, list_id)
-        if digest_of(shown) != approval.sha256:
-            raise Problem("retention_list_changed")
+        shown = await shown_of(session, caller.viewer, list_id)
+        _check_was_seen(found, shown, caller, approval)
         if found.state is ListState.WAITING:
             await retention.keep_only(session, list_id, [one.request_id for one in shown])
+            await retention.second_no_more(session, list_id)  # which the version before left, when it was taken back
             now = datetime.now(UTC)
             found.state, found.approved_by, found.approved_at = ListState.APPROVED, caller.id, now
             clinic = await session.get_one(Clinic, found.clinic_id)
             account_events.note(session, AccountEventKind.RETENTION_APPROVED, clinic, hand_of(caller), now)
             letters = await _tell_who_sees(session, found, shown, now)
-        elif found.state is ListState.APPROVED and found.approved_by != caller.id:
-            await _second(session, found, [one.request_id for one in shown], hand_of(caller))
+        elif found.approved_by != caller.id:
+            await _second(session, found, shown, by(caller), Role.CLINIC_ADMINISTRATOR)
     await begin_destruction(services, list_id)
     await send(services, letters)
     return await read_list(services, Administrator.of(caller), list_id)
 
 
-async def second_at_the_machine(database: Database, number: str, username: str) -> None:
-    """Approve as well that the request of that number, which stands on an approved list, is destroyed; by the operator of that
-    username, to whom it is not shut. For clinics that have no second administrator who sees it.
-
-    Raises Problem `not_found`, or `forbidden` for somebody else, also for who has approved the list.
+def _check_was_seen(found: RetentionList, shown: Sequence[RetentionEntry], caller: Caller, approval: Approval) -> None:
+    """Raises Problem `retention_list_changed` unless the approval names what is there: what was to be the first approval is no
+    second one. Who has approved may say it again.
     """
-    async with database.session() as session:
-        row, who = await _numbered(session, number, username)
-        found = await retention.lock_approved_with(session, row.id)
-        if found is None:
-            raise Problem("not_found")
-        if found.approved_by == who.account_id:
-            raise Problem("forbidden")
-        await _second(session, found, [row.id], Hand(who.account_id, Side.COMMAND_LINE))
+    repeated = {digest_of(shown)} if found.approved_by == caller.id else set()
+    if approval.sha256 not in {digest_of(shown, found.approved_by), *repeated}:
+        raise Problem("retention_list_changed")
 
 
-async def _second(session: AsyncSession, found: RetentionList, request_ids: Collection[UUID], hand: Hand) -> None:
-    """Somebody else than who approved the list, which is locked, approves these of its requests as well."""
+async def _second(
+    session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], who: By, role: Role
+) -> list[str]:
+    """Somebody else than who approved the list, which is locked, approves those of these entries as well that need it; gives
+    their numbers. Raises Problem `destruction_begun` or `not_a_second_person`.
+    """
+    if await _has_begun(session, found):
+        raise Problem("destruction_begun")
+    account = await people.load_account(session, who.account_id) if who.account_id else None
+    if account is None or not await _may_second(session, found, account):
+        raise Problem("not_a_second_person")
     now = datetime.now(UTC)
-    if hand.account_id and await retention.second(session, found.id, request_ids, hand.account_id, now):
-        clinic = await session.get_one(Clinic, found.clinic_id)
-        account_events.note(session, AccountEventKind.RETENTION_SECONDED, clinic, hand, now)
+    waiting = await needs_second(session, found, entries) - await _held_now(session, entries)
+    await retention.second(session, found.id, waiting, account.id, now)
+    for request_id in sorted(waiting):
+        audit.add(
+            *(session, Act.CHANGE, who, now),
+            name="destruction_seconded",
+            role=role,
+            request_id=request_id,
+            object_id=found.id,
+        )
+    return [one.number for one in entries if one.request_id in waiting]
+
+
+async def _may_second(session: AsyncSession, found: RetentionList, account: Account) -> bool:
+    """Whether that is somebody else than who approved, as far as one can tell: no account that became what it is, or into which
+    they helped somebody, since the list was made.
+    """
+    if account.id == found.approved_by:
+        return False
+    return await account_events.is_apart_since(session, account, found.made_at, of=found.approved_by)
 
 
 async def needs_second(session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry]) -> set[UUID]:
-    """Those of the list's requests that are kept unless somebody else approves, too: from the approval on, somebody of the clinic
-    did not see them, and so could neither hold them nor take the approval back.
+    """Those of the list's requests that are kept unless somebody else approves, too, after all that asks for it."""
+    left = [one for one in entries if one.outcome is None]
+    ids, since = [one.request_id for one in left], found.approved_at or datetime.now(UTC)
+    asked = await asks_for_second(session, ids, found.clinic_id, since)
+    return {
+        one.request_id
+        for one in left
+        if one.request_id in asked and not _is_seconded(one, found, asked[one.request_id])
+    }
+
+
+def _is_seconded(entry: RetentionEntry, found: RetentionList, after: datetime) -> bool:
+    is_by_another = entry.seconded_by not in (None, found.approved_by)
+    return is_by_another and entry.seconded_at is not None and entry.seconded_at > after
+
+
+async def asks_for_second(
+    session: AsyncSession, request_ids: Collection[UUID], clinic_id: UUID, since: datetime
+) -> Mapping[UUID, datetime]:
+    """Those of that clinic's requests that nobody destroys alone, each with when that came to be, the last time: since then
+    somebody of the clinic does not see them, and so can neither hold them nor take the approval back; or operators have lifted a
+    hold that nobody else could lift.
     """
-    ids = [one.request_id for one in entries if one.seconded_by in (None, found.approved_by)]
-    since = found.approved_at or datetime.now(UTC)
-    return await restrictions.shut_within(session, ids, found.clinic_id, since)
+    asked = await restrictions.shut_within(session, request_ids, clinic_id, since)
+    for request_id, lifted_at in (await _let_go_at_the_machine(session, request_ids)).items():
+        asked[request_id] = max(lifted_at, asked.get(request_id, lifted_at))
+    return asked
+
+
+async def _let_go_at_the_machine(session: AsyncSession, request_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """Those of the requests that were held, or whose patients were, until operators lifted that; each with the last time."""
+    let_go, involved = (
+        dict(await retention.lifted_at_machine(session, request_ids)),
+        await destruction.involved_with(session, request_ids),
+    )
+    by_clinic = await retention.patients_let_go(session, {id_ for clinics in involved.values() for id_ in clinics})
+    for request_id in await _with_patients_of(session, involved, by_clinic):
+        moments = [at for clinic_id in involved[request_id] for at in by_clinic.get(clinic_id, {}).values()]
+        let_go[request_id] = max([*moments, *([let_go[request_id]] if request_id in let_go else [])])
+    return let_go
 
 
 async def _tell_who_sees(
@@ -425,16 +556,11 @@ async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeL
     """
     async with services.database.session() as session:
         found = await _own_list(session, caller, list_id)
-        await _shown_of(session, caller.viewer, list_id)
+        await shown_of(session, caller.viewer, list_id)
         if found.state is not ListState.WAITING:
-            now, due = datetime.now(UTC), destroyed_from(found)
-            if (
-                found.state is ListState.DONE
-                or due is None
-                or due <= now
-                or await retention.has_begun(session, list_id)
-            ):
+            if await _has_begun(session, found):
                 raise Problem("destruction_begun")
+            now = datetime.now(UTC)
             await retention.drop_waiting(session, found.clinic_id)
             found.state, found.approved_by, found.approved_at = ListState.WAITING, None, None
             await retention.second_no_more(session, list_id)
@@ -444,12 +570,19 @@ async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeL
     return await read_list(services, Administrator.of(caller), list_id)
 
 
-async def _shown_of(session: AsyncSession, viewer: Viewer | None, list_id: UUID) -> Sequence[RetentionEntry]:
+async def shown_of(session: AsyncSession, viewer: Viewer | None, list_id: UUID) -> Sequence[RetentionEntry]:
     """What stands on the list and is not shut to the viewer. Raises Problem `not_found` where that is nothing."""
     shown = await retention.entries_of(session, list_id, await all_shut_to(session, viewer))
     if not shown:
         raise Problem("not_found")
     return shown
+
+
+async def _has_begun(session: AsyncSession, found: RetentionList) -> bool:
+    """Whether what stands on the list, which somebody has approved, is being destroyed by now, or was."""
+    due = destroyed_from(found)
+    is_over = found.state is ListState.DONE or due is None or due <= datetime.now(UTC)
+    return is_over or await retention.has_begun(session, found.id)
 
 
 def destroyed_from(found: RetentionList) -> datetime | None:
@@ -482,9 +615,10 @@ async def begin_destruction(services: Starting, list_id: UUID) -> None:
         log.warning("a destruction could not begin yet", workflow_id=name, error=type(error).__name__)
 
 
-def digest_of(entries: Sequence[RetentionEntry]) -> str:
-    """The SHA-256 of what stands on a list."""
+def digest_of(entries: Sequence[RetentionEntry], approved_by: UUID | None = None) -> str:
+    """The SHA-256 of what stands on a list, and of who has approved it."""
     told = [[str(entry.list_id), str(entry.request_id), entry.number, str(entry.kept_until)] for entry in entries]
+    told += [[str(approved_by)]] if approved_by else []
     return hashlib.sha256(canonical_json(told)).hexdigest()
 
 
@@ -546,14 +680,26 @@ async def _held_now(session: AsyncSession, entries: Sequence[RetentionEntry]) ->
     ids = [entry.request_id for entry in entries]
     held, involved = await retention.held_among(session, ids), await destruction.involved_with(session, ids)
     by_clinic = await retention.holds_on_patients(session, {id_ for clinics in involved.values() for id_ in clinics})
-    known = HeldPatients()
+    others = {request_id: clinics for request_id, clinics in involved.items() if request_id not in held}
+    return held | await _with_patients_of(session, others, by_clinic)
+
+
+async def _with_patients_of(
+    session: AsyncSession,
+    involved: Mapping[UUID, Collection[UUID]],
+    by_clinic: Mapping[UUID, Collection[UUID]],
+) -> set[UUID]:
+    """Those of the requests, each with the clinics that had to do with it, that are probably about a patient of one of the
+    requests that these clinics name.
+    """
+    known, found = HeldPatients(), set[UUID]()
     for request_id, clinics in involved.items():
-        held_at = {id_ for clinic_id in clinics for id_ in by_clinic.get(clinic_id, ())}
-        if held_at and request_id not in held:
+        named = {id_ for clinic_id in clinics for id_ in by_clinic.get(clinic_id, ())}
+        if named:
             patients = await _patients_of(session, request_id)
-            if patients is None or await known.has_one_of(session, patients, held_at):
-                held.add(request_id)
-    return held
+            if patients is None or await known.has_one_of(session, patients, named):
+                found.add(request_id)
+    return found
 
 
 async def _there_already(

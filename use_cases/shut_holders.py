@@ -135,7 +135,7 @@ async def _tell(services: Starting, request_id: UUID, now: datetime) -> None:
             )
         for notice_id in planned:
             await send_by_itself(services, notice_id)
-    except _UNREADABLE as error:
+    except _GIVEN_LATER as error:
         log.error("whether a request is stuck can't be told", request_id=str(request_id), error=type(error).__name__)
 
 

@@ -100,7 +100,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "subscription_turned_off",
         "subscription_is_of_its_topic",
         *("partner_not_told", "message_not_replayable"),
-        "destruction_begun",
+        *("destruction_begun", "not_a_second_person", "needs_no_second"),
         "access_review_open",
         "communication_replaced",
         *("restricted_for_them", "nobody_left", "restricts_yourself", "wrote_the_request"),

@@ -230,6 +230,7 @@ async def test_what_waits_for_the_engine_takes_nothing_away_once_the_restriction
     view = await system.provider.view(request_id)
     assert (view["status"], view["holder"]["person"]["id"]) == ("accepted", system.provider.id)
     assert await notices_of_refusals(system, request_id) == []
+    problem(await system.administrator.get(f"/requests/{request_id}/commands/{given.command_id}"), 404, "not_found")
 
     await restricted(system, request_id, account_id=system.provider.id)
     await comes_back(system, request_id)
@@ -309,6 +310,24 @@ async def test_one_that_cannot_be_read_holds_up_no_other(system: System) -> None
             (await requests.lock_request(session, UUID(broken))).process = as_it_is
     await repair(system.services)
     await comes_back(system, broken)
+
+
+async def test_one_that_cannot_be_told_of_holds_up_no_other(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the database or the engine raises of it."""
+    broken, other = await accepted(system), await accepted(system)
+    await shut(system, broken, system.provider)
+    await shut(system, other, system.provider)
+    plan, tried = shut_holders.is_stuck, list[UUID]()
+
+    async def is_stuck(session: Any, row: RequestRecord) -> bool:
+        tried.append(row.id)
+        if str(row.id) == broken:
+            raise OperationalError("a statement", {}, Exception("the connection is gone"))
+        return await plan(session, row)
+
+    monkeypatch.setattr(shut_holders, "is_stuck", is_stuck)
+    await take_away_all(system.services)
+    assert {UUID(broken), UUID(other)} <= set(tried)
 
 
 async def test_where_it_stays_others_are_told_once(system: System) -> None:

@@ -7,18 +7,21 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
-from domain.accounts import LetterKind
+from domain.accounts import AccountEventKind, LetterKind
 from domain.requests import Role
 from domain.retention import DESTROYED_AFTER, ListState
-from records import people, restrictions
-from records.models import Account, AccountEvent, AccountLetter, Side
+from records import account_events, people, restrictions
+from records.account_events import Hand
+from records.ids import new_id
+from records.models import Account, AccountLetter, AuditEntry, RetentionEntry, RetentionHold, RetentionList, Side
 from tests.api.answers import problem
 from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
-from use_cases.by_hand import second_destruction
+from use_cases.by_hand import holds_of, lift_hold, retention_now, second_destruction
 from use_cases.destruction import write_lists
 from use_cases.problems import Problem
 
@@ -145,8 +148,11 @@ async def test_two_administrators_destroy_what_is_restricted(own: System) -> Non
     (destroyed,) = certificate["destroyed"]
     assert destroyed["seconded_by"]["id"] == own.people["administrator3"].id
     assert certificate["approved_by"]["id"] == own.administrator.id
-    events = (await own.administrator.get(f"/clinics/{own.clinics['near'].id}/events")).json()
-    assert "retention_seconded" in {event["kind"] for event in events}
+    assert certificate["kept"] == [], "who is shut out of it reads the certificate as well"
+    for name, status in (("administrator2", 200), ("administrator", 200)):
+        assert (await own.people[name].get(f"{where}/certificate")).status_code == status
+    events = (await own.administrator2.get(f"/clinics/{own.clinics['near'].id}/events")).json()
+    assert [event["kind"] for event in events if "second" in event["kind"]] == []
 
 
 async def test_an_approval_that_is_taken_back_takes_the_second_one_along(own: System) -> None:
@@ -162,6 +168,19 @@ async def test_an_approval_that_is_taken_back_takes_the_second_one_along(own: Sy
     assert await outcomes(own, seen["id"]) == {request_id: KEPT}
 
 
+async def test_what_the_version_before_left_of_an_approval_counts_for_nothing(own: System) -> None:
+    """It takes an approval back without the second one."""
+    request_id = await over(own)
+    await shut(own, request_id, "administrator2")
+    seen = await listed(own)
+    async with own.services.database.session() as session:
+        entries = update(RetentionEntry).where(RetentionEntry.list_id == UUID(seen["id"]))
+        third = own.people["administrator3"].account.id
+        await session.execute(entries.values(seconded_by=third, seconded_at=datetime.now(UTC)))
+    await approve(own.administrator, seen["id"])
+    assert await outcomes(own, seen["id"]) == {request_id: KEPT}
+
+
 async def test_where_there_is_one_administrator_an_operator_approves_as_well(own: System) -> None:
     """On the command line, by name, who sees it and has not approved it."""
     request_id, other = await over(own), await over(own)
@@ -171,27 +190,182 @@ async def test_where_there_is_one_administrator_an_operator_approves_as_well(own
     await shut(own, request_id, "operator2")
     seen = await listed(own)
 
-    async def second(username: str, of: str = number) -> None:
-        await second_destruction(own.settings, of, username=username)
+    async def second(username: str, of: str | UUID = number) -> list[str]:
+        return await second_destruction(own.settings, of, username=username)
 
     with pytest.raises(Problem, match="not_found"):  # nobody has approved it yet
         await second(own.operator.account.username)
     await approve(own.administrator, seen["id"])
     await set_roles(own, "administrator", Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
-    for name in ("administrator", "administrator2", "operator2"):
+    with pytest.raises(Problem, match="not_a_second_person"):
+        await second(own.administrator.account.username)
+    for name in ("administrator2", "operator2"):
         with pytest.raises(Problem, match="forbidden"):
             await second(own.people[name].account.username)
+    with pytest.raises(Problem, match="needs_no_second"):
+        await second(own.operator.account.username, (await own.requester.view(other))["number"])
     with pytest.raises(Problem, match="forbidden"):
         await second("nobody-at-all")
     with pytest.raises(Problem, match="not_found"):
         await second(own.operator.account.username, "TC-1999-000001")
-    for _ in range(2):
+    assert await second(own.operator.account.username) == [number]
+    with pytest.raises(Problem, match="needs_no_second"):
         await second(own.operator.account.username)
     assert await outcomes(own, seen["id"]) == {request_id: DESTROYED, other: DESTROYED}
     async with own.services.database.session() as session:
-        query = select(AccountEvent).where(AccountEvent.clinic_id == own.clinics["near"].id)
-        (event,) = [one for one in await session.scalars(query) if one.kind == "retention_seconded"]
-    assert (event.actor_id, event.side) == (own.operator.account.id, Side.COMMAND_LINE)
+        (entry,) = await session.scalars(
+            select(AuditEntry).where(
+                AuditEntry.name == "destruction_seconded", AuditEntry.object_id == UUID(seen["id"])
+            )
+        )
+    assert (entry.account_id, entry.side, entry.request_id) == (
+        own.operator.account.id,
+        Side.COMMAND_LINE,
+        UUID(request_id),
+    )
+
+
+async def test_an_operator_approves_a_whole_list_but_for_what_the_clinic_sees(own: System) -> None:
+    first, second, shared = [await over(own) for _ in range(3)]
+    for one in (first, second):
+        await shut(own, one, "administrator2", "administrator3")
+    await shut(own, shared, "administrator2")
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    username = own.operator.account.username
+    number = (await own.requester.view(shared))["number"]
+    with pytest.raises(Problem, match="forbidden"):
+        await second_destruction(own.settings, number, username=username)
+    told = await second_destruction(own.settings, UUID(seen["id"]), username=username)
+    assert sorted(told) == sorted([(await own.requester.view(one))["number"] for one in (first, second)])
+    assert await outcomes(own, seen["id"]) == {first: DESTROYED, second: DESTROYED, shared: KEPT}
+
+
+# What a second approval is of
+
+
+async def test_a_second_approval_is_of_what_was_restricted_by_then(own: System) -> None:
+    """What is shut to others after it is approved by one person; and what was not restricted was not marked by it."""
+    before, after, again = [await over(own) for _ in range(3)]
+    await shut(own, before, "administrator2")
+    await shut(own, again, "administrator2")
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    third = own.people["administrator3"]
+    told = await approve(third, seen["id"])
+    by = {one["request_id"]: one["seconded_by"] and one["seconded_by"]["id"] for one in told["entries"]}
+    assert by == {before: third.id, again: third.id, after: None}
+    await shut(own, after, "administrator2", "administrator3")
+    await shut(own, again, "administrator3")
+    entries = {
+        one["request_id"]: one for one in ok(await own.administrator.get(f"/retention/lists/{seen['id']}"))["entries"]
+    }
+    assert {id_ for id_, one in entries.items() if one["needs_second"]} == {after, again}
+    assert entries[again]["seconded_by"] is None
+    assert await outcomes(own, seen["id"]) == {before: DESTROYED, after: KEPT, again: KEPT}
+
+
+async def test_what_was_to_be_the_first_approval_is_not_taken_for_the_second(own: System) -> None:
+    request_id = await over(own)
+    await shut(own, request_id, "administrator2")
+    seen = await listed(own)
+    third, path = own.people["administrator3"], f"/retention/lists/{seen['id']}/approve"
+    waited = ok(await third.get(f"/retention/lists/{seen['id']}"))["sha256"]
+    for _ in range(2):  # who has approved may say it again
+        ok(await own.administrator.post(path, {"sha256": seen["sha256"]}), 202)
+    problem(await third.post(path, {"sha256": waited}), 412, "retention_list_changed")
+    assert await outcomes(own, seen["id"]) == {request_id: KEPT}
+
+
+async def test_nobody_approves_as_well_when_the_days_are_over(own: System) -> None:
+    request_id = await over(own)
+    await shut(own, request_id, "administrator2")
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    third, where = own.people["administrator3"], f"/retention/lists/{seen['id']}"
+    body = {"sha256": ok(await third.get(where))["sha256"]}
+    assert await outcomes(own, seen["id"]) == {request_id: KEPT}
+    problem(await third.post(f"{where}/approve", body), 409, "destruction_begun")
+
+
+async def test_a_second_person_is_none_that_the_first_has_made_of_somebody(own: System) -> None:
+    """A new account, or one of which the approver changed the address since the list was made."""
+    request_id = await over(own)
+    await shut(own, request_id, "administrator2")
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    newcomer = await add_person(own, "administrator4", own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    third, where = own.people["administrator3"], f"/retention/lists/{seen['id']}"
+    async with own.services.database.session() as session:
+        account = await session.get_one(Account, third.account.id)
+        hand = Hand(own.administrator.account.id, Side.API)
+        account_events.note(session, AccountEventKind.PASSWORD_HELP, account, hand, datetime.now(UTC))
+    for who in (newcomer, third):
+        body = {"sha256": ok(await who.get(where))["sha256"]}
+        problem(await who.post(f"{where}/approve", body), 409, "not_a_second_person")
+    assert await outcomes(own, seen["id"]) == {request_id: KEPT}
+
+
+async def test_what_nobody_seconds_is_in_the_way_of_nothing(own: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However old it is: a list has room for so many, and first for what one person may destroy."""
+    restricted, free = [await over(own) for _ in range(2)], await over(own)
+    for one in restricted:
+        await shut(own, one, "administrator2")
+    monkeypatch.setattr("use_cases.destruction.MOST_AT_ONCE", 2)
+    seen = await listed(own)
+    ids = {one["request_id"] for one in seen["entries"]}
+    assert free in ids
+    assert len(ids) == 2
+
+
+async def test_a_certificate_of_what_somebody_does_not_see_is_not_there_for_them(own: System) -> None:
+    """Also what was kept for another reason is not named in it while it is restricted."""
+    kept, held = await over(own), await over(own)
+    for one in (kept, held):
+        await shut(own, one, "administrator2")
+    seen = await listed(own)
+    ok(await own.administrator.post(f"/requests/{held}/holds", {"reason": WHY}), 201)
+    await approve(own.administrator, seen["id"])
+    assert await outcomes(own, seen["id"]) == {kept: KEPT, held: ("kept", "held")}
+    where = f"/retention/lists/{seen['id']}"
+    for end_of in ("certificate", "certificate.pdf"):
+        problem(await own.administrator2.get(f"{where}/{end_of}"), 404, "not_found")
+    assert ok(await own.administrator.get(f"{where}/certificate"))["kept"] == []
+
+
+# Holds that operators lift
+
+
+async def test_what_an_operator_let_go_needs_two(own: System) -> None:
+    """Nobody of the clinic that asked lifts it; who held it is told, and one person alone does not destroy it."""
+    request_id = await over(own)
+    far = own.clinics["far"]
+    holder = await add_person(own, "holder", far, Role.CLINIC_ADMINISTRATOR)
+    elsewhere = await add_person(own, "operator3", far, Role.OPERATOR)
+    hold_id, now = new_id(), datetime.now(UTC)
+    async with own.services.database.session() as session:
+        about = {"request_id": UUID(request_id), "clinic_id": far.id, "set_by": holder.account.id}
+        session.add(RetentionHold(id=hold_id, whole_patient=False, reason=WHY, set_at=now, **about))
+        category = (far.id, Role.CLINIC_ADMINISTRATOR)
+        by = own.administrator.account.id
+        await restrictions.add(session, UUID(request_id), None, category, reason=WHY, set_by=by, now=now)
+    number = (await own.requester.view(request_id))["number"]
+    with pytest.raises(Problem, match="forbidden"):  # belongs to the clinic that asked
+        await lift_hold(own.settings, number, hold_id, username=own.operator.account.username)
+    for _ in range(2):
+        await lift_hold(own.settings, number, hold_id, username=elsewhere.account.username)
+    assert await letters(own, "holder") == [LetterKind.HOLD_LIFTED]
+    events = (await holder.get(f"/clinics/{far.id}/events")).json()
+    assert [one["kind"] for one in events].count("hold_lifted") == 1
+    assert number not in str(events)
+    seen = await listed(own)
+    assert [one["needs_second"] for one in seen["entries"]] == [True]
+    await approve(own.administrator, seen["id"])
+    assert await outcomes(own, seen["id"]) == {request_id: KEPT}
+    again = await listed(own)
+    await approve(own.administrator, again["id"])
+    await approve(own.administrator2, again["id"])
+    assert await outcomes(own, again["id"]) == {request_id: DESTROYED}
 
 
 # E-mails
@@ -215,6 +389,27 @@ async def test_what_nobody_sees_is_told_to_nobody(own: System) -> None:
     request_id = await over(own)
     await shut(own, request_id, "administrator2", "administrator3")
     await set_roles(own, "administrator", Role.REQUESTER)
-    await write_lists(own.services)
+    near, told = own.clinics["near"], "what is over its time is shut to every administrator"
+    with capture_logs() as logs:
+        await write_lists(own.services)
+    (line,) = [one for one in logs if one["event"] == told and one["clinic_id"] == str(near.id)]
+    async with own.services.database.session() as session:
+        (written,) = await session.scalars(select(RetentionList).where(RetentionList.clinic_id == near.id))
+    assert (line["list_id"], line["count"]) == (str(written.id), 1)
+    (shown,) = await retention_now(own.settings, near.code)
+    assert (shown.over_time, shown.seen_by_none) == (1, 1)
     for name in SEVERAL:
         assert await letters(own, name) == []
+        await set_roles(own, name, Role.REQUESTER)
+    with capture_logs() as logs:  # a clinic without administrators
+        await write_lists(own.services)
+    assert [one for one in logs if one["event"] == told and one["clinic_id"] == str(near.id)] == []
+
+
+async def test_holds_of_the_patient_are_named_where_they_were_set(own: System) -> None:
+    request_id, other = await over(own), await over(own)
+    body = {"reason": WHY, "whole_patient": True}
+    hold = ok(await own.administrator.post(f"/requests/{request_id}/holds", body), 201)
+    number = (await own.requester.view(other))["number"]
+    (found,) = await holds_of(own.settings, number, username=own.operator.account.username)
+    assert (str(found.id), found.number) == (hold["id"], hold["number"])

@@ -304,7 +304,8 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
     own, number = house.system, house.numbers[house.marked]
     new = {"reason": SENTENCE, "whole_patient": True}
     hold = UUID(ok(await own.administrator.post(f"/requests/{house.marked}/holds", new), 201)["id"])
-    operator, somebody = own.operator.account.username, own.administrator.account.username
+    abroad = await add_person(own, f"operator_{uuid4().hex}", own.clinics["far"], Role.OPERATOR)
+    operator, somebody = abroad.account.username, own.administrator.account.username
 
     async def lift(hold_id: UUID, username: str, of: str = number) -> None:
         await lift_hold(own.settings, of, hold_id, username=username)
@@ -325,6 +326,8 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
         await shutting.enter_async_context(_as_nobody(own, own.administrator))
         shown = await holds_of(own.settings, number, username=operator)
         assert hold in {one.id for one in shown}
+        with pytest.raises(Problem, match="forbidden"):
+            await lift(hold, own.operator.account.username)  # of the clinic that asked
         for _ in range(2):
             await lift(hold, operator)
         shown = await holds_of(own.settings, number, username=operator)
@@ -333,7 +336,11 @@ async def test_where_nobody_of_its_clinic_sees_a_hold_an_operator_lifts_it(house
         with pytest.raises(Problem, match=code):
             await holds_of(own.settings, of, username=username)
     async with own.services.database.session() as session:
-        by_operator = AuditEntry.account_id == own.operator.account.id, AuditEntry.side == "command_line"
+        by_operator = (
+            AuditEntry.account_id == abroad.account.id,
+            AuditEntry.side == "command_line",
+            AuditEntry.request_id.is_not(None),
+        )
         entries = list(await session.scalars(select(AuditEntry).where(*by_operator).order_by(AuditEntry.id)))
     assert [one.name for one in entries] == ["holds", "hold_lifted", "holds"]
     assert {(str(one.request_id), one.role) for one in entries} == {(house.marked, "operator")}
@@ -634,9 +641,25 @@ async def test_a_system_that_goes_blind_is_told_and_named(house: House) -> None:
     assert named == {("service_account", mine.id, shown["name"]), ("webhook", webhook["id"], host)}
     (listed,) = ok(await own.administrator.get(path))["restrictions"]
     assert listed["silenced"] == view["silenced"]
-    assert await told() == {"mine": ["gone"], "theirs": [], "for_requester": ["gone"], "for_colleague": []}
+    gone = {"mine": ["gone"], "theirs": [], "for_requester": ["gone"], "for_colleague": []}
+    assert await told() == gone
     ok(await own.administrator.post(f"{path}/{view['id']}/end", {"reason": "Fini."}))
-    assert await told() == {"mine": ["seen"], "theirs": [], "for_requester": ["seen"], "for_colleague": []}
+    assert await told() == {reader: ["seen"] if kinds else [] for reader, kinds in gone.items()}
+
+
+async def test_a_system_that_is_locked_meanwhile_is_told_once_it_comes_in_again(house: House) -> None:
+    own = house.system
+    keeper = await add_person(own, f"blind_{uuid4().hex[:6]}", own.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    mine = await connected(own, "requests:read", by=keeper)
+    _, place = await follow(own, mine, "/api/v1/changes")
+    locked = update(Account).where(Account.id == UUID(mine.id))
+    async with own.services.database.session() as session:
+        await session.execute(locked.values(active=False))
+    async with shut(house, house.marked, account_id=keeper.id):
+        async with own.services.database.session() as session:
+            await session.execute(locked.values(active=True))
+        items, _ = await follow(own, mine, place)
+    assert [one["kind"] for one in items if one["request_id"] == house.marked] == ["gone"]
 
 
 async def test_a_system_that_two_are_shut_out_of_sees_when_the_last_ends(house: House) -> None:

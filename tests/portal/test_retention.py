@@ -89,13 +89,18 @@ async def test_a_second_administrator_approves_what_is_restricted(portal: Portal
             page = await portal.look(who)
             await page.goto(where)
             assert await page.get_by_role("link", name="Revoir la liste").count() == 0, "who approved is one person"
+            operator = await portal.look(own.operator)
+            await operator.goto(where)
+            assert f"relais second-approval --list {seen['id']}" in await operator.inner_text("main")
+            assert await operator.get_by_role("link", name="Revoir la liste").count() == 0
     async with portal.visit(own.people["administrator3"], java_script_enabled=False) as page:
         await page.goto(where)
         await page.get_by_role("link", name="Revoir la liste et l’approuver aussi").click()
+        assert "D’ici là, vous pouvez l’approuver aussi" in await page.inner_text("main")
         await page.get_by_label("J’ai examiné cette liste une seconde fois.").check()
         await page.get_by_role("button", name="Détruire définitivement").click()
         shown = await page.inner_text("main")
-        assert "Approuvé aussi par" in shown
+        assert "Destruction approuvée aussi par" in shown
         assert "Accès restreint" not in shown
     assert await outcomes(own, seen["id"]) == {request_id: ("destroyed", None)}
 
