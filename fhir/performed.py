@@ -1,7 +1,6 @@
 """What the message of a partner that performs says, taken out of its resources: what becomes of its Task, what it asks."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from domain.fhir_course import BusinessStatus
@@ -78,17 +77,7 @@ def _step(task: Json) -> Step:
         str(task["status"]),
         told_of(task.get("statusReason")),
         BusinessStatus.RETURNED_NON_ADMISSIBLE.value in codes,
-        _moment(task.get("lastModified")),
     )
-
-
-def _moment(written: object) -> datetime | None:
-    """A moment with a time zone; None for anything else."""
-    try:
-        at = datetime.fromisoformat(written) if isinstance(written, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None
 
 
 def _kind(communication: Json) -> str:

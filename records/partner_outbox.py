@@ -172,6 +172,18 @@ async def is_order_over(session: AsyncSession, partner_id: uuid.UUID, request_id
     return await session.scalar(later.limit(1)) is not None
 
 
+async def has_heard_since(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, sequence: int) -> bool:
+    """Whether something has gone to the partner that asks with that event of the request, or with a later one."""
+    heard = select(ToldMessage.id).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == request_id,
+        ToldMessage.event.in_(ASKS),
+        ToldMessage.sequence >= sequence,
+        ToldMessage.told_to.is_not(None),
+    )
+    return await session.scalar(heard.limit(1)) is not None
+
+
 async def sent_about(
     session: AsyncSession, request_id: uuid.UUID, events: Collection[MessageEvent]
 ) -> Sequence[ToldMessage]:

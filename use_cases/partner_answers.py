@@ -192,7 +192,7 @@ class _Way:
         has nothing to end.
         """
         ends = step.status in _GIVEN_UP or step.status == TaskStatus.REJECTED
-        if ends and (self.is_over or not self.row.status.is_with_provider or await self._is_of_before(step)):
+        if ends and (self.is_over or not self.row.status.is_with_provider or await self._is_of_before()):
             return
         self._must_be_theirs()
         if step.status == TaskStatus.REJECTED and self.row.status is Status.AWAITING_ACCEPTANCE:
@@ -207,12 +207,14 @@ class _Way:
         elif self.said.documents:
             raise Problem("unsupported_media")
 
-    async def _is_of_before(self, step: Step) -> bool:
-        """Whether it was said, as far as it says when, of what was submitted again since: it may come late, and once more."""
+    async def _is_of_before(self) -> bool:
+        """Whether it is of what was submitted again since: the partner has not heard of that yet. Its clock is not asked."""
         async with self.services.database.session() as session:
             events = await requests.timeline(session, self.row.id)
-        again = max((event.at for event in events if event.name is EventName.RESUBMITTED), default=None)
-        return step.at is not None and again is not None and step.at < again
+            again = max((event.version for event in events if event.name is EventName.RESUBMITTED), default=None)
+            if again is None:
+                return False
+            return not await partner_outbox.has_heard_since(session, self.partner.account_id, self.row.id, again)
 
     async def _take_up(self) -> None:
         """What was taken up already, and is reported by now, changes nothing, unless there is a document that was not there."""

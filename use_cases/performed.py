@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,14 +16,11 @@ Word = tuple[UUID, int] | UUID | None
 @dataclass(frozen=True)
 class Step:
     """What became of the partner's Task: its status, and why; `is_not_eligible`: it was sent back because it is not for them.
-
-    `at` is when that was, where it is said.
     """
 
     status: str
     reason: str = ""
     is_not_eligible: bool = False
-    at: datetime | None = None
 
 
 @dataclass(frozen=True)
