@@ -28,7 +28,7 @@ _NEEDS_TO_BE_SEEN = "patient-needs-to-be-seen"
 """In the addresses of the extension that says so, of CA:eReC’s drafts and of Ontario’s eConsult."""
 
 _STARTED = frozenset({"registered", "partial", "preliminary"})
-_REPORTS = ("DiagnosticReport", "DocumentReference")
+REPORTS = ("DiagnosticReport", "DocumentReference")
 _SUBJECTS = ("for", "subject")
 
 
@@ -127,9 +127,9 @@ def _reports_of(task: Json, resources: Resources) -> tuple[Json, ...]:
     output = dicts_of(task.get("output"))
     if any("valueReference" in one for one in output):
         led_to = [resources.find(one.get("valueReference")) for one in output]
-        found = [one for one in led_to if one is not None and one["resourceType"] in _REPORTS]
+        found = [one for one in led_to if one is not None and one["resourceType"] in REPORTS]
     else:
-        found = [one for kind in _REPORTS for one in resources.of(kind)]
+        found = [one for kind in REPORTS for one in resources.of(kind)]
     return tuple(one for one in found if one.get("status") != "cancelled")
 
 

@@ -16,7 +16,7 @@ from domain.asked_partners import ASKS, PARTS, SENT, Asked, asked_because, clini
 from domain.events import Event
 from domain.lifecycle import TAKEN_BACK_WITHIN
 from domain.messages import MessageEvent
-from domain.requests import Request, Status
+from domain.requests import EventName, Request, Status
 from domain.told_partners import MessageState, is_by_partner, is_of_partner, messages_of
 from domain.webhooks import DisabledReason, EndpointState
 from records.ids import new_id
@@ -60,11 +60,22 @@ async def ask_event(session: AsyncSession, row: RequestRecord, event: Event, req
     What waits for one that is to do nothing more does not go any more, and it is told so only where it may know of the request.
     What a partner has said itself, it is not told.
     """
-    clinics = clinics_concerned(event, request)
-    performing = await performing_partners(session, clinics) if clinics else {}
+    performing = await _performing(session, event, request)
     for asked in asked_because(event, request, performing):
         if not is_by_partner(event.command.id, asked.partner_id):
             await _ask(session, row, event, asked)
+
+
+async def _performing(session: AsyncSession, event: Event, request: Request) -> Mapping[uuid.UUID, uuid.UUID]:
+    """The partners that an event may concern, by their clinics. What is asked about a report goes to who has written it, whether
+    it still performs or not.
+    """
+    report = request.final_report
+    if event.name is EventName.FOLLOW_UP_ASKED and report is not None:
+        partner = await session.get(Partner, report.signer.id)
+        return {report.signer.clinic_id: partner.account_id} if partner is not None else {}
+    clinics = clinics_concerned(event, request)
+    return await performing_partners(session, clinics) if clinics else {}
 
 
 async def _ask(session: AsyncSession, row: RequestRecord, event: Event, asked: Asked) -> None:
@@ -170,6 +181,16 @@ async def is_order_over(session: AsyncSession, partner_id: uuid.UUID, request_id
         ToldMessage.sequence > sequence,
     )
     return await session.scalar(later.limit(1)) is not None
+
+
+async def was_asked(session: AsyncSession, partner_id: uuid.UUID) -> bool:
+    """Whether the partner was ever asked for a request, and that has gone there."""
+    gone = select(ToldMessage.id).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.event == MessageEvent.ADD_REQUEST,
+        ToldMessage.told_to.is_not(None),
+    )
+    return await session.scalar(gone.limit(1)) is not None
 
 
 async def has_heard_since(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, sequence: int) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.asked_partners import ASKS, SENT, is_with
+from domain.requests import Status
 from domain.service_accounts import Scope
 from domain.told_partners import MOST_AT_ONCE, MessageState, Outcome
 from domain.webhooks import EndpointState, Tried
@@ -155,7 +156,8 @@ def _why_not(
         return None if is_open else MessageState.FAILED
     if not is_with(requests.process_of(row), account.clinic_id, account.id):
         return MessageState.DROPPED
-    return None if is_open and partner.performs else MessageState.FAILED
+    still = partner.performs or row.status in (Status.REPORTED, Status.CLOSED)  # its own report: it answers for that
+    return None if is_open and still else MessageState.FAILED
 
 
 async def note_told_to(session: AsyncSession, message: ToldMessage, host: str) -> bool:

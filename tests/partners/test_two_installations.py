@@ -463,6 +463,7 @@ class ByHand:
     two: Two
     here: str
     name: tuple[str, str]
+    house: House | None = None
 
     async def say(self, status: str, *others: dict[str, Any], **more: Any) -> tuple[str, str]:
         """What becomes of the Task: the answer's code, and FHIR's code of why not."""
@@ -478,7 +479,7 @@ class ByHand:
         return await self.send(message("send-communication-from-provider", said))
 
     async def send(self, sent: dict[str, Any]) -> tuple[str, str]:
-        async with await by_hand(self.two, self.two.asks) as http:
+        async with await by_hand(self.two, self.house or self.two.asks) as http:
             answer = await http.post("/fhir/$process-message", json=sent)
         if answer.status_code != 200:
             return "http", answer.json()["issue"][0]["code"]
@@ -942,6 +943,67 @@ async def test_a_report_that_was_refused_is_mended_by_a_report_alone(two: Two) -
     assert await is_lost()
     assert await partner.say("completed", one) == OK
     assert not await is_lost()
+
+
+async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
+    """A report in a form that is not taken is told of, as far as it says of which request it is; until another report comes."""
+    partner = await other_make(two)
+    dispatcher, stranger = two.asks.system.dispatcher, await know(two.asks.system, two.asks.url, "Étrangère")
+    await agree(stranger, two.answers, performs=True)
+
+    async def lost_of() -> list[tuple[str, str]]:
+        return [(one["event"], one["why"]) for one in await lost(two, dispatcher) if one["request_id"] == partner.here]
+
+    report = document(made_pdf("lost"), modifierExtension=[{"url": "https://other.test/x", "valueBoolean": True}])
+    said = about(partner.name, "completed")
+    said["entry"].append(entry(report))
+    async with await by_hand(two, stranger) as http:  # who was not asked says nothing of it
+        assert (await http.post("/fhir/$process-message", json=said)).status_code == 422
+    assert await lost_of() == []
+    assert await partner.send(said) == ("http", "not-supported")
+    assert await lost_of() == [("notify-update-process-request", "not-supported")]
+    assert await partner.say("accepted") == OK
+    assert len(await lost_of()) == 1
+    await tell_of_lost_messages(two.asks.system.services)
+    assert await mails_about(two.asks, partner.here) == [("dispatcher", "dispatchers")]
+    async with await by_hand(two, two.asks) as http:
+        taken = about(partner.name, "in-progress")
+        ok(await http.post("/fhir/$process-message", json=taken))
+        changed = {**taken, "entry": [*taken["entry"], entry(document(made_pdf("same id")))]}
+        assert (await http.post("/fhir/$process-message", json=changed)).status_code == 409
+    assert ("notify-update-process-request", "duplicate") in await lost_of()
+    assert await partner.say("completed", document(made_pdf("mended"))) == OK
+    assert await lost_of() == []
+
+
+async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two) -> None:
+    """It is given up only once nothing asked about its reports is open; what it adds comes, and what is asked later goes there."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Sortante") as (house, there):
+        id_ = await given(two, house)
+        await house.send()
+        name = await order_of(two, id_)
+        partner = ByHand(two, id_, name, house)
+        assert await partner.say("completed", document(made_pdf("final"))) == OK
+        asked = {"text": "Faut-il une biopsie?"}
+        ok(await system.requester.post(f"/requests/{id_}/ask-follow-up", asked))
+        path = f"/api/v1/service-accounts/{house.partner_id}/partner"
+        kept = ok(await house.boss.http.get(path))
+        endpoint = {one: kept["endpoint"][one] for one in ("url", "authorization", "token_url", "client_id")}
+        terms = {"liaison_id": kept["liaison_id"], "endpoint": endpoint}
+        problem(await house.boss.http.put(path, json=terms), 409, "partner_has_requests")
+        assert await partner.speak("Non.") == OK
+        ok(await house.boss.http.put(path, json=terms))
+        assert await partner.say("completed", document(made_pdf("added"))) == OK
+        assert [kind for kind, _name in await partner.documents()] == ["final", "addendum"]
+        ok(await system.requester.post(f"/requests/{id_}/ask-follow-up", {"text": "Et après?"}))
+        await house.send()
+        assert (await house.told(id_))[-1] == ("send-communication-from-requester", "delivered")
+        assert there.messages
+        nobody = await know(system, two.asks.url, "Muselée")
+        async with await by_hand(two, nobody) as http:  # who was never asked is no performer
+            answer = await http.post("/fhir/$process-message", json=about(name, "completed"))
+            assert answer.status_code == 403
 
 
 # What is lost, and what is shut
