@@ -93,7 +93,7 @@ async def _read(request: Request, services: Services, caller: Caller, body: byte
 
 
 async def _unheard(services: Services, partner: Partner | None, came: Parsed | None) -> Unheard | None:
-    """What is lost with a message that was refused as it was read; None where it may be about nothing that the partner was asked."""
+    """What is lost with a message that was refused as it was read; None where it is about nothing that the partner was asked."""
     unread = await asyncio.to_thread(unread_of, came) if partner is not None and came is not None else None
     if partner is None or unread is None:
         return None

@@ -19,7 +19,7 @@ from domain.requests import Role
 from domain.told_partners import MessageState, word_id
 from portal import worklist
 from records import lost_messages, notices, restrictions
-from records.models import Account, Attachment, Notice, RequestRecord, ServiceAccount, ToldMessage
+from records.models import Account, Attachment, Notice, PartnerEndpoint, RequestRecord, ServiceAccount, ToldMessage
 from records.notices import MESSAGE_LOST
 from records.store import DocumentStore
 from server import create_app
@@ -39,8 +39,10 @@ from tests.partners.requester import Requester, open_requester
 from tests.portal.browsing import shown, visitor
 from tests.scim.test_directories import directory_of, refused, somebody, told
 from tests.system import PASSWORD, Clinician, add_person, photo, run_system
+from use_cases import partner_sender
 from use_cases import repair as use_case_of_repair
 from use_cases.administration import AdministrationError, add_account
+from use_cases.asked_files import NotReadyError
 from use_cases.lost_messages import tell_of_lost_messages
 from use_cases.partner_sender import PartnerSender
 from use_cases.shut_holders import take_away_all
@@ -826,7 +828,9 @@ async def given(two: Two, house: House, **more: Any) -> str:
 
 @pytest.mark.parametrize(("status", "becomes"), [(413, "refused"), (500, "pending")])
 async def test_a_first_chart_that_is_not_taken_holds_up_no_other(two: Two, status: int, becomes: str) -> None:
-    """That somebody answers there is known from what was about nobody: the requests of others go, and once more nobody knocks."""
+    """That somebody answers there is known from what was about nobody: the requests of others go. Since something has failed
+    there, it is asked once more before.
+    """
     async with asked_by_hand(two, f"Pleine{status}") as (house, there):
         there.chart_status = status
         first = await given(two, house)
@@ -837,7 +841,60 @@ async def test_a_first_chart_that_is_not_taken_holds_up_no_other(two: Two, statu
         await house.send()
         assert await house.told(second) == [("add-service-request", "delivered")]
         assert await house.told(first) == [("add-service-request", becomes)]
+        assert [len(one.said["entry"]) > 1 for one in there.calls] == [False, True, False, True]
+
+
+async def test_an_address_may_have_changed_owners(two: Two) -> None:
+    """No chart goes where nobody has answered for days, or since something failed, before somebody answers again."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Vendue") as (house, there):
+        await given(two, house)
+        await house.send()
+        await given(two, house)
+        await house.send()
         assert [len(one.said["entry"]) > 1 for one in there.calls] == [False, True, True]
+        there.status, there.body = 200, b"<html>for sale</html>"
+        for changed in ({"verified_at": datetime.now(UTC) - timedelta(days=4)}, {"failing_since": datetime.now(UTC)}):
+            async with system.services.database.session() as session:
+                endpoint = await session.get_one(PartnerEndpoint, UUID(house.partner_id))
+                endpoint.verified_at, endpoint.failing_since, endpoint.paused_until = datetime.now(UTC), None, None
+                for name, value in changed.items():
+                    setattr(endpoint, name, value)
+            there.calls.clear()
+            id_ = await given(two, house)
+            await house.send()
+            assert {len(one.said["entry"]) for one in there.calls} == {1}
+            assert await house.told(id_) == [("add-service-request", "pending")]
+
+
+async def test_files_that_are_not_ready_use_up_no_try(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked again soon, however often; people are told after an hour, though it is urgent."""
+    system = two.asks.system
+
+    async def unready(*_given: Any) -> tuple[Any, ...]:
+        raise NotReadyError
+
+    async with asked_by_hand(two, "Patiente") as (house, _there):
+        id_ = await given(two, house)
+        change = {"priority": "urgent", "reason": "Vite."}
+        ok(await system.dispatcher.post(f"/requests/{id_}/change-priority", change))
+        with monkeypatch.context() as patched:
+            patched.setattr(partner_sender, "read_files", unready)
+            for _ in range(3):
+                await house.send()
+                async with system.services.database.session() as session:
+                    query = select(ToldMessage).where(ToldMessage.request_id == UUID(id_)).order_by(ToldMessage.id)
+                    first = (await session.scalars(query)).first()
+                    assert first is not None
+                    assert (first.attempts, first.last_error, first.claimed_by) == (0, "not_ready", None)
+                    assert first.next_attempt - datetime.now(UTC) < timedelta(minutes=2)
+                    first.next_attempt = datetime.now(UTC)
+        await tell_of_lost_messages(system.services)
+        assert await mails_about(two.asks, id_) == []
+        await tell_of_lost_messages(system.services, in_hours(1.1))
+        assert ("dispatcher", "dispatchers") in await mails_about(two.asks, id_)
+        await house.send()
+        assert {state for _event, state in await house.told(id_)} == {"delivered"}
 
 
 async def test_charts_of_many_partners_wait_for_each_other(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -977,7 +1034,7 @@ async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
 
 
 async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two) -> None:
-    """It is given up only once nothing asked about its reports is open; what it adds comes, and what is asked later goes there."""
+    """It is given up once nothing asked about its reports is open; what it adds comes, and what is asked later goes there."""
     system = two.asks.system
     async with asked_by_hand(two, "Sortante") as (house, there):
         id_ = await given(two, house)
@@ -1204,6 +1261,31 @@ async def test_what_is_tried_in_vain_is_shown_before_three_days_are_over(two: Tw
         assert (shown_["state"], shown_["sent_by_us"]) == ("pending", True)
 
 
+async def test_who_wants_to_be_left_alone_for_long_is_told_of(two: Two) -> None:
+    """Its answer counts, and stops all requests: also those that were never tried."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Débordée") as (house, there):
+        first = await given(two, house)
+        await house.send()
+        there.status, there.code, there.issue = 429, "transient-error", "throttled"
+        there.headers = "Retry-After: 86400\r\n"
+        ok(await system.requester.post(f"/requests/{first}/add-information", {"text": "Elle démange."}))
+        await house.send()
+        waiting = await given(two, house)
+        await house.send()
+        assert await house.told(waiting) == [("add-service-request", "pending")]
+        await tell_of_lost_messages(system.services)
+        assert await mails_about(two.asks, waiting) == []
+        await tell_of_lost_messages(system.services, in_hours(1.1))
+        told = [await mails_about(two.asks, id_) for id_ in (first, waiting)]
+        assert ("dispatcher", "dispatchers") in told[0] + told[1]
+        urgent = await given(two, house)
+        change = {"priority": "urgent", "reason": "Vite."}
+        ok(await system.dispatcher.post(f"/requests/{urgent}/change-priority", change))
+        listed = {one["request_id"] for one in await lost(two, system.dispatcher)}
+        assert urgent in listed
+
+
 async def test_what_can_not_be_sent_is_told_to_who_said_it(two: Two) -> None:
     """An account that is over can be asked nothing: the clinic is shown so, what was to go has failed, and people are told."""
     await all_told(two)
@@ -1311,6 +1393,29 @@ async def test_what_is_shut_is_asked_when_a_message_goes_and_when_one_comes(two:
     await eventually(lambda: is_in(two, partner.here, "awaiting_dispatch"))
     await two.said()
     assert (await two.asks.told(partner.here))[-1] == ("revoke-service-request", "delivered")
+
+
+async def test_to_whom_it_is_shut_no_reason_goes(two: Two) -> None:
+    """It is told that it is over: neither why it was cancelled, nor by whom."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Indiscrète") as (house, there):
+        ids = [await given(two, house) for _ in range(2)]
+        await house.send()
+        before = len(there.messages)
+        providers = house.clinic.id, Role.PROVIDER
+        async with system.services.database.session() as session:
+            by, now = UUID(system.administrator.id), datetime.now(UTC)
+            await restrictions.add(session, UUID(ids[0]), None, providers, reason="Parenté.", set_by=by, now=now)
+        for id_ in ids:
+            ok(await system.requester.post(f"/requests/{id_}/cancel", {"reason": "La patiente est guérie."}))
+        await house.send()
+        told = {
+            one["resource"]["note"][0]["text"]: one for said in there.messages[before:] for one in said["entry"][1:2]
+        }
+        assert set(told) == {"La patiente est guérie.", "La demande n’est plus chez vous."}
+        whole = {("guérie" in str(said)): str(said) for said in there.messages[before:]}
+        assert "Practitioner" in whole[True]
+        assert "Practitioner" not in whole[False]
 
 
 async def test_what_is_shut_to_who_can_not_be_asked_leaves_its_pool(two: Two) -> None:
