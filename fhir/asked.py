@@ -99,7 +99,7 @@ def _exchanged(telling: Telling, given: Giving, server: Server) -> Iterator[str]
     """What was asked, answered and added before the partner was asked."""
     say = gettext_for(server.language)
     for event in telling.case.events:
-        if event.version >= given.sequence or event.name not in _SAID_BEFORE:
+        if event.version > given.sequence or event.name not in _SAID_BEFORE:
             continue
         person = telling.people.get(event.actor_id) if event.actor_id else None
         theirs = said_by(event, server) if is_outside(event) else None

@@ -20,8 +20,8 @@ from domain.fhir_course import open_questions
 from domain.messages import MessageEvent
 from domain.priority import Priority
 from domain.requests import EventName, FormVersion, Role
-from domain.told_partners import TOLD, Heard, message_id, word_id
-from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT
+from domain.told_partners import TOLD, Heard, MessageState, Outcome, message_id, word_id
+from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT, Tried
 from fhir.told import heard, knock, message_to_send
 from key_ring import EncryptionError, KeyRing
 from records import data_keys, partner_outbox, partner_queue, senders, service_accounts

@@ -12,14 +12,24 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.told_partners import MessageState, word_id
 from portal import worklist
-from records import lost_messages, notices, restrictions
-from records.models import Account, Attachment, Notice, PartnerEndpoint, RequestRecord, ServiceAccount, ToldMessage
+from records import lost_messages, notices, partner_outbox, partners, restrictions
+from records.models import (
+    Account,
+    Attachment,
+    Notice,
+    PartnerEndpoint,
+    RequestRecord,
+    RequestRestriction,
+    ServiceAccount,
+    ToldMessage,
+)
 from records.notices import MESSAGE_LOST
 from records.store import DocumentStore
 from server import create_app
@@ -46,6 +56,7 @@ from use_cases.asked_files import NotReadyError
 from use_cases.lost_messages import tell_of_lost_messages
 from use_cases.partner_sender import PartnerSender
 from use_cases.shut_holders import take_away_all
+from use_cases.unasked import ask_for_what_was_left
 
 
 @dataclass
@@ -701,6 +712,86 @@ async def test_a_partner_is_given_up_only_when_nothing_is_with_it(two: Two) -> N
     events: list[dict[str, Any]] = (await own.boss.get(f"/service-accounts/{own.partner_id}/events")).json()
     changes = [one["changes"]["performs"] for one in events if "performs" in (one.get("changes") or {})]
     assert sorted(changes) == [[False, True], [True, False]]
+
+
+async def test_what_a_partner_was_never_asked_for_is_asked_by_the_upkeep(two: Two) -> None:
+    """As of a request that came to its clinic while somebody said that it answers; and what was shut when it was to go, and is
+    not any more. What is shut still is not asked.
+    """
+    system = two.asks.system
+    async with asked_by_hand(two, "Oubliée") as (house, there):
+        ids = [await given(two, house) for _ in range(3)]
+        async with system.services.database.session() as session:
+            await session.execute(delete(ToldMessage).where(ToldMessage.request_id == UUID(ids[0])))
+            for id_ in ids[1:]:
+                said: dict[str, Any] = {"reason": "Parenté.", "set_by": UUID(system.administrator.id)}
+                clinic = house.clinic.id, Role.PROVIDER
+                await restrictions.add(session, UUID(id_), None, clinic, now=datetime.now(UTC), **said)
+        ok(await system.requester.post(f"/requests/{ids[0]}/add-information", {"text": "Elle démange."}))
+        await house.send()
+        assert [state for id_ in ids[1:] for _event, state in await house.told(id_)] == ["dropped"] * 2
+        async with system.services.database.session() as session:
+            held = await session.scalar(select(RequestRestriction).where(RequestRestriction.request_id == UUID(ids[1])))
+            assert held is not None
+            by = {"ended_by": UUID(system.administrator.id), "now": datetime.now(UTC)}
+            await restrictions.end(session, held, reason="C’est fini.", **by)
+        for _ in range(2):  # once
+            await ask_for_what_was_left(system.services)
+        await house.send()
+        assert await house.told(ids[0]) == [("add-service-request", "delivered")]
+        assert await house.told(ids[1]) == [("add-service-request", "delivered")]
+        assert await house.told(ids[2]) == [("add-service-request", "dropped")]
+        assert any("Elle démange." in str(one) for one in there.messages)
+
+
+async def test_what_has_come_to_a_clinic_is_seen_by_who_says_that_a_partner_answers(two: Two) -> None:
+    """And the other way round: who records it waits until that is said."""
+    system = two.asks.system
+    async with system.services.database.session() as session, system.services.database.session() as other:
+        await partner_outbox._keep_who_performs(session, two.asks.clinic.id)
+        await other.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await partners.other_performs(other, two.asks.clinic.id, UUID(two.asks.partner_id))
+        await other.rollback()
+
+
+async def test_what_is_with_the_clinics_system_is_not_given_to_it_again(two: Two) -> None:
+    system = two.asks.system
+    here, there = await two.asked()
+    await two.taken(there)
+    to = {"clinic_id": str(two.asks.clinic.id), "reason": "Plus près."}
+    problem(await system.dispatcher.post(f"/requests/{here}/reassign", to), 409, "already_assigned")
+    async with visitor(create_app(system.settings, system.of_api), system.dispatcher) as http:
+        page = await http.get(f"/requests/{here}/reassign")
+    assert page.status_code == 200
+    assert f"clinic:{two.asks.clinic.id}" not in page.text
+    assert "clinic:" in page.text
+
+
+async def test_what_can_not_go_any_more_holds_up_no_new_order(two: Two) -> None:
+    """Neither where the partner has ended the order itself; and of an order that never left nothing is revoked, nor of the one
+    before once more.
+    """
+    system = two.asks.system
+    async with asked_by_hand(two, "Têtue") as (house, there):
+        id_ = await given(two, house)
+        await house.send()
+        partner = ByHand(two, id_, await order_of(two, id_), house)
+        there.chart_status = 500
+        ok(await system.requester.post(f"/requests/{id_}/add-information", {"text": "Elle démange."}))
+        await house.send()
+        assert await partner.say("accepted") == OK
+        assert await partner.say("failed") == OK
+        assert (await house.told(id_))[-1] == ("send-communication-from-requester", "dropped")
+        there.chart_status = 200
+        to = {"clinic_id": str(house.clinic.id)}
+        ok(await system.dispatcher.post(f"/requests/{id_}/assign", to))
+        back = {"dispatch": True, "reason": "Trop long."}
+        ok(await system.dispatcher.post(f"/requests/{id_}/reassign", back))
+        assert [event for event, _state in await house.told(id_)].count("revoke-service-request") == 0
+        ok(await system.dispatcher.post(f"/requests/{id_}/assign", to))
+        await house.send()
+        assert (await house.told(id_))[-1] == ("add-service-request", "delivered")
 
 
 async def test_nobody_becomes_a_provider_where_a_partner_answers(two: Two) -> None:
