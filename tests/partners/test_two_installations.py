@@ -733,8 +733,8 @@ async def test_what_a_partner_was_never_asked_for_is_asked_by_the_upkeep(two: Tw
         async with system.services.database.session() as session:
             held = await session.scalar(select(RequestRestriction).where(RequestRestriction.request_id == UUID(ids[1])))
             assert held is not None
-            by = {"ended_by": UUID(system.administrator.id), "now": datetime.now(UTC)}
-            await restrictions.end(session, held, reason="C’est fini.", **by)
+            by, now = UUID(system.administrator.id), datetime.now(UTC)
+            await restrictions.end(session, held, reason="C’est fini.", ended_by=by, now=now)
         for _ in range(2):  # once
             await ask_for_what_was_left(system.services)
         await house.send()
