@@ -370,10 +370,14 @@ class PartnerSender(Sending[Taken]):
         async with self._database.session() as session:
             endpoint = await partner_outbox.lock(session, taken.partner_id)
             is_there = endpoint is not None and called is not None and endpoint.version == called.version
-            is_known = is_there and endpoint is not None and endpoint.verified_at is not None
             message = await session.get(ToldMessage, taken.id, populate_existing=True)
             if message is None:
                 return
+            is_known = is_there and endpoint is not None and endpoint.verified_at is not None
+            if (
+                is_known and endpoint is not None and message.event in SENT
+            ):  # what came back may be of who was asked about nobody
+                is_known = _is_known(endpoint, self._clock())
             outcome = judge(tried, heard, message.attempts, self._chance(), is_known=is_known)
             if (
                 await partner_queue.settle(session, taken, tried, heard.why, outcome)

@@ -944,8 +944,13 @@ async def test_an_address_may_have_changed_owners(two: Two) -> None:
         await given(two, house)
         await house.send()
         assert [len(one.said["entry"]) > 1 for one in there.calls] == [False, True, True]
-        there.status, there.body = 200, b"<html>for sale</html>"
-        for changed in ({"verified_at": datetime.now(UTC) - timedelta(days=4)}, {"failing_since": datetime.now(UTC)}):
+        there.body = b"<html>for sale</html>"
+        of_long_ago: dict[str, Any] = {"verified_at": datetime.now(UTC) - timedelta(days=4)}
+        for there.status, changed in (
+            (200, of_long_ago),
+            (404, of_long_ago),
+            (404, {"failing_since": datetime.now(UTC)}),
+        ):
             async with system.services.database.session() as session:
                 endpoint = await session.get_one(PartnerEndpoint, UUID(house.partner_id))
                 endpoint.verified_at, endpoint.failing_since, endpoint.paused_until = datetime.now(UTC), None, None
