@@ -1100,6 +1100,7 @@ async def test_a_report_that_was_refused_is_mended_by_a_report_alone(two: Two) -
 
 async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
     """A report in a form that is not taken is told of, as far as it says of which request it is; until another report comes."""
+    await all_told(two)
     partner = await other_make(two)
     dispatcher, stranger = two.asks.system.dispatcher, await know(two.asks.system, two.asks.url, "Étrangère")
     await agree(stranger, two.answers, performs=True)
