@@ -13,7 +13,7 @@ from domain.events import Event
 from domain.messages import MessageEvent
 from domain.requests import EventName, Holder, HolderKind, Person, Request, Status
 
-_MOVES = frozenset(
+MOVES = frozenset(
     {
         EventName.SUBMITTED,
         EventName.RESUBMITTED,
@@ -70,7 +70,7 @@ class Asked:
 
 def clinics_concerned(event: Event, request: Request) -> frozenset[UUID]:
     """The clinics whose partners may have to be sent something; none for most events."""
-    if event.name not in _MOVES and event.name not in _SAID:
+    if event.name not in MOVES and event.name not in _SAID:
         return frozenset()
     return frozenset(at.clinic_id for at in (_had_it(event, request), _has_it(request)) if at)
 
@@ -85,7 +85,7 @@ def asked_because(event: Event, request: Request, performing: Mapping[UUID, UUID
         if has is not None and event.name in _SAID:
             yield Asked(has, _SAID[event.name])
         return
-    if event.name not in _MOVES:
+    if event.name not in MOVES:
         return
     if had is not None:
         yield Asked(had, MessageEvent.REVOKE_REQUEST)

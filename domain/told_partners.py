@@ -156,6 +156,9 @@ _STATES = {
 _FOR_LATER = frozenset({401, 408, 425, 429})
 """What of 4xx says nothing against the message: a token that is not believed any more, too slow, too early, too often."""
 
+NOT_READY = "not_ready"
+"""The code of a message that waits for its files: they are being scanned, or copies of them made. Nothing was tried."""
+
 NO_ANSWER = "not_an_answer"
 """The code of what came back and answers no message: a page of whoever sits there now, or nothing."""
 

@@ -17,7 +17,6 @@ from fhir.exchange import communications
 from fhir.forms import responses
 from fhir.replies import Json
 from fhir.requests import is_outside, number_of, patient, placer, said_by, service_request
-from records.models import EventRecord
 from translations import dates, gettext_for
 from translations import gettext_noop as _
 from translations.words import EVENTS
@@ -57,7 +56,7 @@ def asked(telling: Telling, given: Giving, server: Server) -> tuple[Sequence[Jso
     order = {**made.as_json(), "identifier": [one.as_json() for one in named]}
     if telling.message.event is MessageEvent.REVOKE_REQUEST:
         kept = ("resourceType", "id", "meta", "language", "identifier", "intent", "subject")
-        reason = _why(telling.event, server)
+        reason = _why(telling, server)
         return [{**{name: order[name] for name in kept if name in order}, "status": "revoked", "note": reason}], ()
     if notes := [{"text": text} for text in _exchanged(telling, given, server)]:
         order["note"] = notes
@@ -84,19 +83,23 @@ def _word_answered(telling: Telling) -> str | None:
     return (asked[0].command.get("outside") or {}).get("word") if asked else None
 
 
-def _why(event: EventRecord, server: Server) -> list[Json]:
-    """Why it is over: in the words of who cancelled, else in ours, for what dispatch says is for those here."""
-    reason = event.command.get("reason") if event.name is EventName.CANCELLED else None
+def _why(telling: Telling, server: Server) -> list[Json]:
+    """Why it is over: in the words of who cancelled, else in ours, for what dispatch says is for those here. To whom it is shut,
+    nothing but that it is over is said.
+    """
+    event, general = telling.event, _("The request is not with you any more.")
+    reason = event.command.get("reason") if event.name is EventName.CANCELLED and not telling.is_shut else None
     if isinstance(reason, str) and reason:
         return [{"text": reason}]
-    return [{"text": gettext_for(server.language)(_OVER.get(event.name, _("The request is not with you any more.")))}]
+    told = general if telling.is_shut else _OVER.get(event.name, general)
+    return [{"text": gettext_for(server.language)(told)}]
 
 
 def _exchanged(telling: Telling, given: Giving, server: Server) -> Iterator[str]:
     """What was asked, answered and added before the partner was asked."""
     say = gettext_for(server.language)
     for event in telling.case.events:
-        if event.version >= given.sequence or event.name not in _SAID_BEFORE:
+        if event.version > given.sequence or event.name not in _SAID_BEFORE:
             continue
         person = telling.people.get(event.actor_id) if event.actor_id else None
         theirs = said_by(event, server) if is_outside(event) else None

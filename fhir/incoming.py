@@ -6,6 +6,7 @@ issue for each fault. Everything else is taken as far as it goes.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -15,12 +16,13 @@ from domain.messages import FROM_PERFORMERS, FROM_REQUESTERS, TO_KNOW, MessageEv
 from fhir.elements import ID
 from fhir.loose import Resources
 from fhir.message_content import content_of
-from fhir.message_rules import event_of, faults_of
+from fhir.message_names import names_of
+from fhir.message_rules import FOCUS, event_of, faults_of, foci_of
 from fhir.outcomes import Faults, NotTaken
-from fhir.performed import performed_of
+from fhir.performed import REPORTS, performed_of
 from translations import Language
 from translations import gettext_noop as _
-from use_cases.performed import Performed
+from use_cases.performed import Performed, Unread
 from use_cases.said import Said
 
 NOT_JSON = _("The body is no JSON.")
@@ -86,10 +88,7 @@ def read_message(came: Parsed, language: Language, *, performs: bool = False) ->
 
 def _read(came: Parsed, language: Language, *, performs: bool) -> Message:
     bundle = _bundle(came.value)
-    resources = Resources()
-    for entry in dicts_of(bundle.get("entry")):
-        if isinstance(entry.get("resource"), dict) and isinstance(entry["resource"].get("resourceType"), str):
-            resources.add(str(entry.get("fullUrl", "")), entry["resource"])
+    resources = _resources(dicts_of(bundle.get("entry")))
     headers = resources.of("MessageHeader")
     if not headers:
         raise NotTaken(NO_HEADER, code="structure", about="Bundle.entry")
@@ -108,9 +107,40 @@ def _read(came: Parsed, language: Language, *, performs: bool) -> Message:
     return Message(str(header["id"]), event, came.digest, header, said, performed)
 
 
+def unread_of(came: Parsed) -> Unread | None:
+    """What can be told of a message of a performer that was refused; None where it is none, as far as one can see."""
+    try:
+        return _unread(came.value)
+    except RecursionError:
+        return None
+
+
+def _unread(value: object) -> Unread | None:
+    entries = dicts_of(dict_of(value).get("entry"))
+    if len(entries) > MOST_ENTRIES:
+        return None
+    resources = _resources(entries)
+    headers = resources.of("MessageHeader")
+    event = event_of(headers[0]) if headers else None
+    if event not in FROM_PERFORMERS:
+        return None
+    foci = foci_of(event, headers[0], resources) or [one for kind in FOCUS[event] for one in resources.of(kind)]
+    names = tuple(dict.fromkeys(name for one in foci for name in names_of(one, resources)))
+    return Unread(event, names, any(resources.of(kind) for kind in REPORTS))
+
+
 def is_known(event: MessageEvent) -> bool:
     """Whether such a message is answered with `ok`."""
     return event in FROM_REQUESTERS | TO_KNOW
+
+
+def _resources(entries: Iterable[Json]) -> Resources:
+    """What lies in the message."""
+    resources = Resources()
+    for entry in entries:
+        if isinstance(entry.get("resource"), dict) and isinstance(entry["resource"].get("resourceType"), str):
+            resources.add(str(entry.get("fullUrl", "")), entry["resource"])
+    return resources
 
 
 def _bundle(read: object) -> Json:

@@ -21,7 +21,7 @@ from fhir.addresses import Server
 from fhir.asked import order_system
 from fhir.elements import CodeableConcept, Coding
 from fhir.formats import format_wanted, received
-from fhir.incoming import Message, Parsed, header_id, is_known, parsed, read_message
+from fhir.incoming import Message, Parsed, header_id, is_known, parsed, read_message, unread_of
 from fhir.outcomes import NotTaken
 from fhir.replies import Code, Json, reply, sent_again
 from fhir.requests import placer, tasks
@@ -34,7 +34,7 @@ from use_cases import partner_answers, partner_messages, partner_requests
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.cases import Behind, read_case
-from use_cases.partner_messages import InHand, OtherContentError
+from use_cases.partner_messages import InHand, OtherContentError, Unheard
 from use_cases.partner_requests import Done
 from use_cases.partners import partner_of
 from use_cases.performed import Performed
@@ -77,16 +77,29 @@ async def process(request: Request, services: Services, caller: Caller, attended
 async def _read(request: Request, services: Services, caller: Caller, body: bytes) -> tuple[Partner, Message]:
     """The partner and its message. What is refused is kept. Raises NotTaken; Problem `forbidden` where no terms are said."""
     came: Parsed | None = None
+    partner: Partner | None = None
     try:
         _must_be_taken(request)
         partner = await partner_of(services, caller)
         came = await asyncio.to_thread(parsed, body)
         language = language_named(partner.language)
-        return partner, await asyncio.to_thread(read_message, came, language, performs=partner.performs)
+        performs = await partner_answers.may_speak(services, partner)
+        return partner, await asyncio.to_thread(read_message, came, language, performs=performs)
     except (NotTaken, Problem) as error:
         id_, digest = (header_id(came.value), came.digest) if came is not None else (None, "")
-        await partner_messages.keep_refused(services, caller.actual_id, id_, body, error.code, digest)
+        unheard = await _unheard(services, partner, came)
+        await partner_messages.keep_refused(services, caller.actual_id, id_, body, error.code, digest, unheard)
         raise
+
+
+async def _unheard(services: Services, partner: Partner | None, came: Parsed | None) -> Unheard | None:
+    """What is lost with a message that was refused as it was read; None where it is about nothing that the partner was asked."""
+    unread = await asyncio.to_thread(unread_of, came) if partner is not None and came is not None else None
+    if partner is None or unread is None:
+        return None
+    system = order_system(Server.of(services.settings, language_named(partner.language)))
+    request_id = await partner_answers.request_spoken_of(services, partner, unread.names, system)
+    return Unheard(unread.event, request_id, unread.has_report) if request_id is not None else None
 
 
 def _must_be_taken(request: Request) -> None:
@@ -123,8 +136,8 @@ class _Work:
                     return _Answer(taken.answer, HTTPStatus.OK, {})
                 return await self._do(taken, attended)
         except OtherContentError:
-            digest = self.message.digest
-            await partner_messages.keep_refused(self.services, id_, self.message.id, body, "duplicate", digest)
+            digest, unheard = self.message.digest, await self._unheard()
+            await partner_messages.keep_refused(self.services, id_, self.message.id, body, "duplicate", digest, unheard)
             return _Answer(self._reply("fatal-error", self._issue("duplicate", OTHER_CONTENT)), HTTPStatus.CONFLICT, {})
         except Exception as error:
             passing = error if isinstance(error, Problem | Refusal) else passing_problem(error)
@@ -174,9 +187,18 @@ class _Work:
             log.warning(
                 "a message of a partner can't be done", account_id=str(self.partner.account_id), code=error.code
             )
-            about = await partner_answers.request_spoken_of(self.services, self.partner, performed, system)
+            about = await partner_answers.request_spoken_of(self.services, self.partner, performed.names, system)
             return self._reply("fatal-error", self._outcome(error)), about, error.code
         return self._reply("ok", None), done.request_id, None
+
+    async def _unheard(self) -> Unheard | None:
+        """What is lost of what a performer says where the message is not even taken in hand."""
+        performed = self.message.performed
+        if performed is None:
+            return None
+        names, system = performed.names, order_system(self.server)
+        request_id = await partner_answers.request_spoken_of(self.services, self.partner, names, system)
+        return Unheard(performed.event, request_id, bool(performed.documents)) if request_id is not None else None
 
     async def _with_task(self, done: Done) -> Json:
         """The answer with the Task as it is now."""

@@ -1,7 +1,6 @@
 """What the message of a partner that performs says, taken out of its resources: what becomes of its Task, what it asks."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from domain.fhir_course import BusinessStatus
@@ -29,7 +28,7 @@ _NEEDS_TO_BE_SEEN = "patient-needs-to-be-seen"
 """In the addresses of the extension that says so, of CA:eReC’s drafts and of Ontario’s eConsult."""
 
 _STARTED = frozenset({"registered", "partial", "preliminary"})
-_REPORTS = ("DiagnosticReport", "DocumentReference")
+REPORTS = ("DiagnosticReport", "DocumentReference")
 _SUBJECTS = ("for", "subject")
 
 
@@ -78,17 +77,7 @@ def _step(task: Json) -> Step:
         str(task["status"]),
         told_of(task.get("statusReason")),
         BusinessStatus.RETURNED_NON_ADMISSIBLE.value in codes,
-        _moment(task.get("lastModified")),
     )
-
-
-def _moment(written: object) -> datetime | None:
-    """A moment with a time zone; None for anything else."""
-    try:
-        at = datetime.fromisoformat(written) if isinstance(written, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None
 
 
 def _kind(communication: Json) -> str:
@@ -138,9 +127,9 @@ def _reports_of(task: Json, resources: Resources) -> tuple[Json, ...]:
     output = dicts_of(task.get("output"))
     if any("valueReference" in one for one in output):
         led_to = [resources.find(one.get("valueReference")) for one in output]
-        found = [one for one in led_to if one is not None and one["resourceType"] in _REPORTS]
+        found = [one for one in led_to if one is not None and one["resourceType"] in REPORTS]
     else:
-        found = [one for kind in _REPORTS for one in resources.of(kind)]
+        found = [one for kind in REPORTS for one in resources.of(kind)]
     return tuple(one for one in found if one.get("status") != "cancelled")
 
 

@@ -75,7 +75,8 @@ def _message(focus: Sequence[Json], beside: Sequence[Json], telling: Telling, se
     """A message about the `focus`, with what lies `beside`, and everybody whom it names."""
     message, event = telling.message, telling.message.event
     actor = telling.people.get(telling.event.actor_id) if telling.event.actor_id else None
-    author = actor if actor is not None and set(actor.account.roles).intersection(SHOWN) else None
+    is_shown = actor is not None and not telling.is_shut and set(actor.account.roles).intersection(SHOWN)
+    author = actor if is_shown else None
     header = MessageHeader(
         id=str(message_id(message.request_id, message.sequence, event)),
         meta=Meta(security=(IS_TEST,)) if telling.case.row.is_test else None,

@@ -17,7 +17,8 @@ from domain.asked_partners import SENT
 from domain.messages import FROM_PERFORMERS, MessageEvent
 from domain.priority import Priority
 from domain.requests import EventName, Role, Status
-from domain.told_partners import BY_MESSAGE, MessageState
+from domain.told_partners import BY_MESSAGE, NOT_READY, MessageState
+from domain.webhooks import EndpointState
 from records.models import EventRecord, PartnerEndpoint, PartnerMessage, RequestRecord, ToldMessage
 from records.sealed import unread
 from records.visibility import Viewer, charts_of
@@ -29,7 +30,8 @@ MOST_SHOWN = 500
 MOST_COUNTED = 100
 
 SILENT_AFTER = timedelta(hours=1)
-"""A message that waits for so long although it was tried is shown, and told of; what must not wait, from the first try on."""
+"""A message that waits for so long although it was tried, or should have gone, is shown, and told of; what must not wait, from
+the first try on, and as soon as its partner wants to be left alone."""
 
 TOLD_AGAIN_AFTER = timedelta(hours=12)
 """Of one request, so long nobody is told once more of messages of a kind: a system that tries again and again fills no mailbox.
@@ -209,20 +211,46 @@ def _is_not_done_untold(now: datetime) -> ColumnElement[bool]:
 
 
 def _is_silent(now: datetime) -> ColumnElement[bool]:
-    """Of rows of `ToldMessage` beside their requests: whether it waits although it, or what it waits behind, was tried; for so
-    long that people must know.
+    """Of rows of `ToldMessage` beside their requests: whether it waits although it, or what it waits behind, was tried, or its
+    partner wants to be left alone, or its files are not ready; or should have gone, whatever keeps it; for so long that people
+    must know.
     """
+    is_old, is_due = ToldMessage.at < now - SILENT_AFTER, ToldMessage.next_attempt < now - SILENT_AFTER
+    is_kept = or_(_was_tried(), _is_paused(now))
+    return and_(_IS_PENDING, or_(is_due, and_(is_old, or_(is_kept, _is_unready())), and_(_must_not_wait(), is_kept)))
+
+
+def _was_tried() -> ColumnElement[bool]:
+    """Whether it, or what it waits behind, was tried."""
     tried = aliased(ToldMessage)
     nobody_hears = exists().where(
         PartnerEndpoint.account_id == tried.partner_id, PartnerEndpoint.failing_since.is_not(None)
     )
-    was_tried = exists().where(
+    return exists().where(
         tried.partner_id == ToldMessage.partner_id,
         tried.state == MessageState.PENDING,
         tried.attempts > 0,
         or_(tried.request_id == ToldMessage.request_id, nobody_hears),
     )
-    return and_(_IS_PENDING, was_tried, or_(ToldMessage.at < now - SILENT_AFTER, _must_not_wait()))
+
+
+def _is_paused(now: datetime) -> ColumnElement[bool]:
+    return exists().where(
+        PartnerEndpoint.account_id == ToldMessage.partner_id,
+        PartnerEndpoint.state != EndpointState.DISABLED,
+        PartnerEndpoint.paused_until > now,
+    )
+
+
+def _is_unready() -> ColumnElement[bool]:
+    """Whether it, or what it waits behind, waits for its files."""
+    unready = aliased(ToldMessage)
+    return exists().where(
+        unready.request_id == ToldMessage.request_id,
+        unready.partner_id == ToldMessage.partner_id,
+        unready.state == MessageState.PENDING,
+        unready.last_error == NOT_READY,
+    )
 
 
 def _must_not_wait() -> ColumnElement[bool]:

@@ -1753,9 +1753,10 @@ class PartnerMessage(Base):
 
     One that was taken in hand is there once for its `message_id`, whatever became of it; `answer` is None until it is answered.
     One that could not be read, or was no message, was `refused`, and may come again in another form. `problem` is the code of
-    why what was read is not done; `tries` counts how often it was taken in hand. `request_id` is what it has made, from when it
-    is begun, or what it is about, once it is done, or can't be. `has_report`: a document lies in it that may be the report of
-    that request. `people_told_at` is when people were told that it can't be done.
+    why what was read is not done, or why it was refused although it names a request for which its partner was asked; `tries`
+    counts how often it was taken in hand. `request_id` is what it has made, from when it is begun, or what it is about, once it
+    is done, or can't be. `has_report`: a document lies in it that may be the report of that request. `people_told_at` is when
+    people were told that it can't be done.
     """
 
     __tablename__ = "partner_messages"

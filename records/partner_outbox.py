@@ -8,19 +8,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, case, func, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, case, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.asked_partners import ASKS, PARTS, SENT, Asked, asked_because, clinics_concerned
+from domain.asked_partners import ASKS, MOVES, PARTS, SENT, Asked, asked_because, clinics_concerned
 from domain.events import Event
 from domain.lifecycle import TAKEN_BACK_WITHIN
 from domain.messages import MessageEvent
-from domain.requests import Request, Status
+from domain.requests import EventName, HolderKind, Request, Status
 from domain.told_partners import MessageState, is_by_partner, is_of_partner, messages_of
 from domain.webhooks import DisabledReason, EndpointState
 from records.ids import new_id
-from records.models import Account, Partner, PartnerEndpoint, RequestRecord, ToldMessage, table_of
+from records.models import (
+    Account,
+    Clinic,
+    EventRecord,
+    Partner,
+    PartnerEndpoint,
+    RequestRecord,
+    ServiceAccount,
+    ToldMessage,
+    table_of,
+)
 
 CHANNEL = "relais_told_messages"
 """The channel on which senders hear that there is something to send."""
@@ -60,11 +70,37 @@ async def ask_event(session: AsyncSession, row: RequestRecord, event: Event, req
     What waits for one that is to do nothing more does not go any more, and it is told so only where it may know of the request.
     What a partner has said itself, it is not told.
     """
-    clinics = clinics_concerned(event, request)
-    performing = await performing_partners(session, clinics) if clinics else {}
+    performing = await _performing(session, event, request)
     for asked in asked_because(event, request, performing):
-        if not is_by_partner(event.command.id, asked.partner_id):
+        if is_by_partner(event.command.id, asked.partner_id):
+            if asked.message is MessageEvent.REVOKE_REQUEST:
+                await _drop_asks(session, asked.partner_id, event)
+        else:
             await _ask(session, row, event, asked)
+
+
+async def _performing(session: AsyncSession, event: Event, request: Request) -> Mapping[uuid.UUID, uuid.UUID]:
+    """The partners that an event may concern, by their clinics. What is asked about a report goes to who has written it, whether
+    it still performs or not.
+    """
+    report = request.final_report
+    if event.name is EventName.FOLLOW_UP_ASKED and report is not None:
+        partner = await session.get(Partner, report.signer.id)
+        return {report.signer.clinic_id: partner.account_id} if partner is not None else {}
+    clinics = clinics_concerned(event, request)
+    if not clinics:
+        return {}
+    if request.holder.kind is HolderKind.POOL and request.holder.clinic_id is not None:
+        await _keep_who_performs(session, request.holder.clinic_id)
+    return await performing_partners(session, clinics)
+
+
+async def _keep_who_performs(session: AsyncSession, clinic_id: uuid.UUID) -> None:
+    """Nobody says meanwhile that a partner answers for that clinic: a request that comes to it goes there, or is seen by who says
+    so (`partners.other_performs`). Clinics without systems are not looked at.
+    """
+    has_system = exists().where(ServiceAccount.account_id == Account.id, Account.clinic_id == Clinic.id)
+    await session.execute(select(Clinic.id).where(Clinic.id == clinic_id, has_system).with_for_update(read=True))
 
 
 async def _ask(session: AsyncSession, row: RequestRecord, event: Event, asked: Asked) -> None:
@@ -75,15 +111,91 @@ async def _ask(session: AsyncSession, row: RequestRecord, event: Event, asked: A
     is_asked = await _is_asked(session, partner_id, event.request_id)
     if asked.message is not MessageEvent.ADD_REQUEST and not is_asked:
         return  # what it does not know of changes nothing there, nor is it over once more
-    if asked.message is MessageEvent.REVOKE_REQUEST:
-        of_request = ToldMessage.request_id == event.request_id, ToldMessage.event.in_(ASKS)
-        waits = ToldMessage.state.in_((MessageState.PENDING, MessageState.FAILED))
-        drop = update(ToldMessage).where(ToldMessage.partner_id == partner_id, *of_request, waits)
-        dropped = drop.values(state=MessageState.DROPPED, settled_at=event.at)
-        await session.execute(dropped, execution_options={"synchronize_session": False})
-        if await giving_of(session, partner_id, event.request_id) is None:
-            return
+    if asked.message in (MessageEvent.ADD_REQUEST, MessageEvent.REVOKE_REQUEST):
+        await _drop_asks(session, partner_id, event)
+    if asked.message is MessageEvent.REVOKE_REQUEST and not await _has_newest_order(
+        session, partner_id, event.request_id
+    ):
+        return
     await _write(session, row, event, partner_id, state, {PARTS[asked.message]: asked.message})
+
+
+async def _drop_asks(session: AsyncSession, partner_id: uuid.UUID, event: Event) -> None:
+    """What waits or has failed of the order before does not go any more, and what comes next waits for none of it."""
+    drop = update(ToldMessage).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == event.request_id,
+        ToldMessage.event.in_(ASKS),
+        ToldMessage.sequence < event.version,
+        ToldMessage.state.in_((MessageState.PENDING, MessageState.FAILED)),
+    )
+    dropped = drop.values(state=MessageState.DROPPED, settled_at=event.at)
+    await session.execute(dropped, execution_options={"synchronize_session": False})
+
+
+async def _has_newest_order(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID) -> bool:
+    """Whether the order written down last has gone there: of one before, the partner was told already that it is over."""
+    newest = select(func.max(ToldMessage.sequence)).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == request_id,
+        ToldMessage.event == MessageEvent.ADD_REQUEST,
+    )
+    given = await giving_of(session, partner_id, request_id)
+    return given is not None and given == await session.scalar(newest)
+
+
+async def left_unasked(session: AsyncSession) -> Sequence[tuple[uuid.UUID, uuid.UUID]]:
+    """Requests in pools of clinics for which a partner answers, each with that partner, where it was not asked since they came.
+
+    So it is of what came there under the version before, while somebody said that the partner answers; and of what was shut to
+    it when it was to go, where the restriction has ended since.
+    """
+    came = select(func.max(EventRecord.version)).where(
+        EventRecord.request_id == RequestRecord.id, EventRecord.name.in_([one.value for one in MOVES])
+    )
+    is_asked = (
+        exists()
+        .where(
+            ToldMessage.request_id == RequestRecord.id,
+            ToldMessage.partner_id == Partner.account_id,
+            ToldMessage.event.in_((MessageEvent.ADD_REQUEST, MessageEvent.UPDATE_REQUEST)),
+            ToldMessage.sequence >= came.correlate(RequestRecord).scalar_subquery(),
+            ToldMessage.state != MessageState.DROPPED,
+        )
+        .correlate(RequestRecord, Partner)
+    )
+    query = (
+        select(RequestRecord.id, Partner.account_id)
+        .join(Account, Account.clinic_id == RequestRecord.holder_clinic_id)
+        .join(Partner, Partner.account_id == Account.id)
+        .join(PartnerEndpoint, PartnerEndpoint.account_id == Partner.account_id)
+        .where(Partner.performs, RequestRecord.holder_kind == HolderKind.POOL, ~is_asked)
+    )
+    return [(row[0], row[1]) for row in await session.execute(query.order_by(RequestRecord.id))]
+
+
+async def ask_now(
+    session: AsyncSession, row: RequestRecord, partner_id: uuid.UUID, events: Sequence[EventRecord]
+) -> None:
+    """Ask the partner for a request that is with it, and was locked, as it is after all that has happened to it; what was dropped
+    since it came there goes after all.
+    """
+    came = max((one.version for one in events if one.name in MOVES), default=0)
+    dropped = select(ToldMessage.id).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == row.id,
+        ToldMessage.event.in_(ASKS),
+        ToldMessage.state == MessageState.DROPPED,
+        ToldMessage.sequence >= came,
+    )
+    if await session.scalar(dropped.limit(1)) is not None:
+        await _send_again(session, partner_id, ToldMessage.id.in_(dropped))
+        await session.execute(_TELL)
+        return
+    state = await _state_of(session, partner_id)
+    if state is not None:
+        place = {PARTS[MessageEvent.ADD_REQUEST]: MessageEvent.ADD_REQUEST}
+        await _write(session, row, events[-1], partner_id, state, place)
 
 
 async def _is_asked(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID) -> bool:
@@ -100,7 +212,7 @@ async def _is_asked(session: AsyncSession, partner_id: uuid.UUID, request_id: uu
 async def _write(
     session: AsyncSession,
     row: RequestRecord,
-    event: Event,
+    event: Event | EventRecord,
     partner_id: uuid.UUID,
     state: EndpointState,
     said: Mapping[int, MessageEvent],
@@ -170,6 +282,28 @@ async def is_order_over(session: AsyncSession, partner_id: uuid.UUID, request_id
         ToldMessage.sequence > sequence,
     )
     return await session.scalar(later.limit(1)) is not None
+
+
+async def was_asked(session: AsyncSession, partner_id: uuid.UUID) -> bool:
+    """Whether the partner was ever asked for a request, and that has gone there."""
+    gone = select(ToldMessage.id).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.event == MessageEvent.ADD_REQUEST,
+        ToldMessage.told_to.is_not(None),
+    )
+    return await session.scalar(gone.limit(1)) is not None
+
+
+async def has_heard_since(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, sequence: int) -> bool:
+    """Whether something has gone to the partner that asks with that event of the request, or with a later one."""
+    heard = select(ToldMessage.id).where(
+        ToldMessage.partner_id == partner_id,
+        ToldMessage.request_id == request_id,
+        ToldMessage.event.in_(ASKS),
+        ToldMessage.sequence >= sequence,
+        ToldMessage.told_to.is_not(None),
+    )
+    return await session.scalar(heard.limit(1)) is not None
 
 
 async def sent_about(

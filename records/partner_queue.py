@@ -11,6 +11,7 @@ from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.asked_partners import ASKS, SENT, is_with
+from domain.requests import Status
 from domain.service_accounts import Scope
 from domain.told_partners import MOST_AT_ONCE, MessageState, Outcome
 from domain.webhooks import EndpointState, Tried
@@ -81,7 +82,8 @@ class Taken:
 @dataclass(frozen=True)
 class Told:
     """A message that may go now: to whom and where, of which request. `through` is the message up to whose event the partner
-    knows that request then.
+    knows that request then. `is_shut`: a restriction shuts the request to the partner, which is told that it is over, not by whom
+    nor why.
     """
 
     message: ToldMessage
@@ -90,6 +92,7 @@ class Told:
     system: Found
     endpoint: PartnerEndpoint
     row: RequestRecord
+    is_shut: bool = False
 
 
 async def take_up(session: AsyncSession, number: int, now: datetime, most: int) -> list[Taken]:
@@ -125,13 +128,14 @@ async def to_tell(session: AsyncSession, taken: Taken, now: datetime) -> Told | 
     is_over = message.event in ASKS and await partner_outbox.is_order_over(
         session, message.partner_id, message.request_id, message.sequence
     )
-    is_shut = message.event in ASKS and await restrictions.shuts_out(session, row.id, taken.partner_id)
-    why_not = MessageState.DROPPED if is_over or is_shut else _why_not(message, partner, system, row, now)
+    is_shut = message.event in SENT and await restrictions.shuts_out(session, row.id, taken.partner_id)
+    is_unwanted = is_over or (is_shut and message.event in ASKS)
+    why_not = MessageState.DROPPED if is_unwanted else _why_not(message, partner, system, row, now)
     if why_not is not None:
         _end(message, why_not, now)
         return None
     through = await partner_outbox.told_through(session, message)
-    return Told(message, through, partner, system, endpoint, row)
+    return Told(message, through, partner, system, endpoint, row, is_shut)
 
 
 def _end(message: ToldMessage, state: MessageState, now: datetime) -> None:
@@ -155,7 +159,8 @@ def _why_not(
         return None if is_open else MessageState.FAILED
     if not is_with(requests.process_of(row), account.clinic_id, account.id):
         return MessageState.DROPPED
-    return None if is_open and partner.performs else MessageState.FAILED
+    still = partner.performs or row.status in (Status.REPORTED, Status.CLOSED)  # its own report: it answers for that
+    return None if is_open and still else MessageState.FAILED
 
 
 async def note_told_to(session: AsyncSession, message: ToldMessage, host: str) -> bool:
@@ -170,18 +175,28 @@ async def note_told_to(session: AsyncSession, message: ToldMessage, host: str) -
 # What became of it
 
 
+async def put_off(session: AsyncSession, taken: Taken, until: datetime, why: str) -> None:
+    """It waits until then, and that was no try."""
+    message = await session.get(ToldMessage, taken.id, populate_existing=True, with_for_update=True)
+    if message is not None and message.claimed_by == taken.number:
+        message.claimed_by, message.next_attempt, message.last_error = None, until, why
+        await session.flush()
+
+
 async def settle(session: AsyncSession, taken: Taken, tried: Tried, why: str | None, outcome: Outcome) -> bool:
     """Write down what a call gave; whether the message was still wanted.
 
-    It is not where the endpoint was turned off or removed meanwhile; that it arrived counts all the same. When nobody has
+    It is not where the endpoint was turned off or removed meanwhile, or another sender has it in hand by now; that it arrived
+    counts all the same. When nobody has
     answered for three days, what waits behind it has failed as well.
     """
     message = await session.get(ToldMessage, taken.id, populate_existing=True, with_for_update=True)
     if message is None:
         return False
-    message.claimed_by = None
+    is_mine = message.claimed_by == taken.number
+    message.claimed_by = None if is_mine else message.claimed_by  # another sender's by now, it stays theirs
     was_wanted = message.state is MessageState.PENDING
-    if not was_wanted and outcome.state is not MessageState.DELIVERED:
+    if not (was_wanted and is_mine) and outcome.state is not MessageState.DELIVERED:
         return False
     is_pending = outcome.state is MessageState.PENDING
     message.state, message.attempts = outcome.state, message.attempts + 1

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -90,7 +90,9 @@ async def performs_from_now_on(session: AsyncSession, clinic_id: uuid.UUID) -> b
 
 
 async def has_requests(session: AsyncSession, clinic_id: uuid.UUID, account_id: uuid.UUID | None) -> bool:
-    """Whether a clinic has requests, or gave some back to be submitted again; of its pool, and that account or (None) anybody."""
+    """Whether a clinic has requests, or gave some back to be submitted again; of its pool, and that account or (None) anybody.
+    Something that is asked about a report of the account's counts.
+    """
     is_whose = RequestRecord.holder_id == account_id if account_id else true()
     in_pool = RequestRecord.holder_kind == HolderKind.POOL
     is_held = and_(
@@ -103,7 +105,8 @@ async def has_requests(session: AsyncSession, clinic_id: uuid.UUID, account_id: 
         by["clinic_id"].astext == str(clinic_id),
         by["id"].astext == str(account_id) if account_id else true(),
     )
-    return await session.scalar(select(RequestRecord.id).where(or_(is_held, is_back)).limit(1)) is not None
+    is_asked = RequestRecord.follow_up_signer_id == account_id if account_id else false()
+    return await session.scalar(select(RequestRecord.id).where(or_(is_held, is_back, is_asked)).limit(1)) is not None
 
 
 async def people_licensed(session: AsyncSession, clinic_id: uuid.UUID, licence: str) -> Sequence[Account]:

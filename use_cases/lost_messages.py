@@ -43,8 +43,8 @@ class LostMessageView(View):
     )
     state: MessageState = Field(
         description="`refused`: by the answer of whoever got it. `failed`: nobody answered for three days, or nothing goes there "
-        "any more. `pending`: it was tried in vain, for an hour or longer, and is tried again; what says that somebody is worse, "
-        "is urgent, or takes a request back stands here from the first try on."
+        "any more. `pending`: it was tried in vain, or kept waiting, for an hour or longer, and is tried again; what says that "
+        "somebody is worse, is urgent, or takes a request back stands here from the first try on."
     )
     why: str | None = Field(
         description="The code of why: FHIR's, as the other system answered, or Relais's.", examples=["not-supported"]

@@ -19,9 +19,9 @@ from domain.offerings import DeadlineName
 from domain.photos import UNDESCRIBED, Description
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
-from domain.requests import FormVersion, Holder, Person, Role
+from domain.requests import FormVersion, Holder, HolderKind, Person, Role
 from domain.texts import has_gap
-from records import attachments, forms, people, requests, restrictions, visibility
+from records import attachments, forms, partners, people, requests, restrictions, visibility
 from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
@@ -135,13 +135,16 @@ class ReassignBody(Order, SomebodyElse):
     hands_on = True
 
     async def made(self, at: Moment) -> c.Reassign:
-        """Raises Problem `unknown_provider`, `unknown_clinic`, `clinic_not_routed`, or `restricted_for_them`."""
+        """Raises Problem `unknown_provider`, `unknown_clinic`, `clinic_not_routed`, or `restricted_for_them`; Refusal
+        `already_assigned` for the pool of a clinic whose system has taken the request over.
+        """
         if self.dispatch:
             return c.Reassign(**at.head, to="dispatch", reason=self.reason)
         to = await _destination(at.session, self.provider_id, self.clinic_id)
         if at.head["actor"].role is Role.DISPATCHER:
             await _check_route(at, to)
         await _check_is_open_to(at, to)
+        await _check_is_elsewhere(at, to)
         return c.Reassign(**at.head, to=to, reason=self.reason)
 
     def repeats(self, before: c.AnyCommand) -> bool:
@@ -390,6 +393,17 @@ async def _check_route(at: Moment, to: Person | c.Pool) -> None:
     dispatching = await people.load_clinic(at.session, at.row.dispatch_clinic_id)
     if dispatching is None or not policy.may_route_to(dispatching, to.clinic_id):
         raise Problem("clinic_not_routed")
+
+
+async def _check_is_elsewhere(at: Moment, to: Person | c.Pool) -> None:
+    """The pool of a clinic for which a partner's system answers is that system: it must not have the request already, or would be
+    asked nothing and wait for nothing. Raises Refusal `already_assigned`.
+    """
+    holder = at.request.holder
+    if isinstance(to, Person) or holder.kind is not HolderKind.PROVIDER or holder.clinic_id != to.clinic_id:
+        return
+    if await partners.that_performs(at.session, to.clinic_id) == holder.id:
+        raise Refusal(RefusalCode.ALREADY_ASSIGNED, "the clinic's system has it already")
 
 
 async def _check_is_open_to(at: Moment, to: Person | c.Pool) -> None:

@@ -41,6 +41,7 @@ from use_cases.outside_reports import OutsideReport
 from use_cases.partner_requests import Done, command_id
 from use_cases.performed import Performed, Report, Step, Word
 from use_cases.problems import FieldFault, Problem, input_faults
+from use_cases.said import OrderName
 from use_cases.scanning import scanner_of
 from use_cases.services import Services
 
@@ -87,7 +88,7 @@ async def act(
     it (any more). What a restriction shuts to the partner is not there for it.
     """
     me = caller.performing()
-    meant = await _request_meant(services, partner, said, system)
+    meant = await _request_meant(services, partner, said.names, system)
     row = meant.row
     async with services.database.session() as session:
         if await restrictions.shuts_out(session, row.id, partner.account_id):
@@ -102,10 +103,20 @@ async def act(
     return Done(row.id, me)
 
 
-async def request_spoken_of(services: Services, partner: Partner, said: Performed, system: str) -> UUID | None:
+async def may_speak(services: Services, partner: Partner) -> bool:
+    """Whether it answers requests, or has ever been asked: what it says of those counts, though it is asked for no other."""
+    if partner.performs:
+        return True
+    async with services.database.statement() as session:
+        return await partner_outbox.was_asked(session, partner.account_id)
+
+
+async def request_spoken_of(
+    services: Services, partner: Partner, names: Sequence[OrderName], system: str
+) -> UUID | None:
     """The request that a message is about which is not done; None where it can't be told, or may be none of the partner's."""
     try:
-        return (await _request_meant(services, partner, said, system)).row.id
+        return (await _request_meant(services, partner, names, system)).row.id
     except (Problem, Refusal):
         return None
 
@@ -118,13 +129,13 @@ class _Meant:
     is_over: bool
 
 
-async def _request_meant(services: Services, partner: Partner, said: Performed, system: str) -> _Meant:
+async def _request_meant(services: Services, partner: Partner, names: Sequence[OrderName], system: str) -> _Meant:
     """The request that the partner was asked under that name. Raises Problem `not_found`, `several_requests`; Refusal
     `not_the_holder` for a name that was given to none of its orders.
     """
-    if len(said.names) > 1:
+    if len(names) > 1:
         raise Problem("several_requests")
-    name = next(iter(said.names), None)
+    name = next(iter(names), None)
     number, _dash, task = name.value.rpartition("-") if name is not None and name.system == system else ("", "", "")
     async with services.database.session() as session:
         id_ = await requests.id_of_number(session, number) if number and task.isdecimal() else None
@@ -192,7 +203,7 @@ class _Way:
         has nothing to end.
         """
         ends = step.status in _GIVEN_UP or step.status == TaskStatus.REJECTED
-        if ends and (self.is_over or not self.row.status.is_with_provider or await self._is_of_before(step)):
+        if ends and (self.is_over or not self.row.status.is_with_provider or await self._is_of_before()):
             return
         self._must_be_theirs()
         if step.status == TaskStatus.REJECTED and self.row.status is Status.AWAITING_ACCEPTANCE:
@@ -207,12 +218,14 @@ class _Way:
         elif self.said.documents:
             raise Problem("unsupported_media")
 
-    async def _is_of_before(self, step: Step) -> bool:
-        """Whether it was said, as far as it says when, of what was submitted again since: it may come late, and once more."""
+    async def _is_of_before(self) -> bool:
+        """Whether it is of what was submitted again since: the partner has not heard of that yet. Its clock is not asked."""
         async with self.services.database.session() as session:
             events = await requests.timeline(session, self.row.id)
-        again = max((event.at for event in events if event.name is EventName.RESUBMITTED), default=None)
-        return step.at is not None and again is not None and step.at < again
+            again = max((event.version for event in events if event.name is EventName.RESUBMITTED), default=None)
+            if again is None:
+                return False
+            return not await partner_outbox.has_heard_since(session, self.partner.account_id, self.row.id, again)
 
     async def _take_up(self) -> None:
         """What was taken up already, and is reported by now, changes nothing, unless there is a document that was not there."""

@@ -31,6 +31,15 @@ class OtherContentError(Exception):
 
 
 @dataclass(frozen=True)
+class Unheard:
+    """What a message that is refused was about: a request for which its partner was asked."""
+
+    event: MessageEvent
+    request_id: UUID
+    has_report: bool
+
+
+@dataclass(frozen=True)
 class InHand:
     """A message that is to be done; `answer` where it is done."""
 
@@ -40,11 +49,18 @@ class InHand:
 
 
 async def keep_refused(
-    services: Services, partner_id: UUID, message_id: str | None, body: bytes, code: str, digest: str = ""
+    services: Services,
+    partner_id: UUID,
+    message_id: str | None,
+    body: bytes,
+    code: str,
+    digest: str = "",
+    unheard: Unheard | None = None,
 ) -> None:
     """Keep what was refused before anything was done: once, however often the same comes.
 
-    `digest` is of what it says, where that could be read; `code` says why, in the log.
+    `digest` is of what it says, where that could be read; `code` says why, in the log. What is `unheard` is lost, and
+    people are told of it.
     """
     log.warning("a message of a partner was refused", account_id=str(partner_id), code=code)
     digest = digest or sha256(body).hexdigest()
@@ -53,6 +69,9 @@ async def keep_refused(
             return
     message = await _kept(services, partner_id, body, message_id=message_id, event=None, digest=digest)
     message.refused = True
+    if unheard is not None:
+        message.event, message.request_id = unheard.event, unheard.request_id
+        message.problem, message.has_report, message.answered_at = code, unheard.has_report, message.received_at
     async with services.database.session() as session:
         await partners.add_message(session, message)
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -26,6 +26,7 @@ from domain.messages import MessageEvent
 from domain.requests import EventName, Role
 from domain.told_partners import (
     MOST_READ,
+    NOT_READY,
     PATIENCE,
     Authorization,
     Documents,
@@ -66,7 +67,7 @@ from records.offering_versions import OfferingVersions
 from records.partner_queue import Taken, Told
 from records.store import DocumentStore
 from settings import Settings
-from use_cases.asked_files import AskedFile, files_named, read_files
+from use_cases.asked_files import AskedFile, NotReadyError, files_named, read_files
 from use_cases.cases import Case, case_as_it_was
 from use_cases.known_people import Person
 from use_cases.partner_endpoints import signing_secret
@@ -80,6 +81,13 @@ FHIR = "application/fhir+json"
 NOT_MADE = "not_made"
 """The code of a message that can't be made now: something of the request does not open, or its document is not there. Whatever
 else goes wrong with one has this code, too: it is tried again like the rest, and others go on."""
+
+READY_AFTER = timedelta(seconds=30)
+"""After so long it is looked again whether the files of a message are ready; that is no try of it."""
+
+KNOWN_FOR = timedelta(days=3)
+"""So long somebody's answer says who hears messages at an address: later, or once something has failed there since, somebody has
+to answer again before a chart goes. Addresses change owners."""
 
 NO_TOKEN = "no_token"  # noqa: S105 - the name of a fault
 """The code of a call before which no token was given: nothing was sent."""
@@ -104,6 +112,7 @@ class Giving:
 class Telling:
     """All that a message is made of. `called` is what the partner calls the request: a system, and a value. `pdf` is the document
     with which the event came, where it goes inside. Of what is asked, `given` says as which order, and `files` go along.
+    `is_shut`: nobody's words or name go.
     """
 
     settings: Settings
@@ -118,6 +127,7 @@ class Telling:
     pdf: bytes | None = field(default=None, repr=False)
     given: Giving | None = None
     files: tuple[AskedFile, ...] = ()
+    is_shut: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +201,10 @@ class PartnerSender(Sending[Taken]):
             done = await self._done(taken)
         except (SQLAlchemyError, OSError):  # the database is away: nothing was done
             raise
+        except NotReadyError:
+            async with self._database.session() as session:
+                await partner_queue.put_off(session, taken, self._clock() + READY_AFTER, NOT_READY)
+            return
         except Exception as error:  # one that can't be made must not hold up those of others
             log.error("a message to a partner can't be made", message_id=str(taken.id), error=type(error).__name__)
             done = Done(None, Tried(self._clock(), error=NOT_MADE))
@@ -264,6 +278,7 @@ class PartnerSender(Sending[Taken]):
             people=known[0],
             clinics=known[1],
             called=(name["system"], name["value"]) if name and name["value"] else None,
+            is_shut=told.is_shut,
         )
 
     # The call
@@ -271,7 +286,7 @@ class PartnerSender(Sending[Taken]):
     async def _call(self, taken: Taken, ready: _Ready, id_: UUID) -> Answer | None:
         """Make it and send it, if it still may go. None where it may not. Raises CallError, NoTokenError, and as `_written`."""
         telling = ready.telling
-        if telling.given is not None and telling.endpoint.verified_at is None:
+        if telling.given is not None and not _is_known(telling.endpoint, self._clock()):
             knocked = await self._knocked(telling)
             if knocked is not None:
                 return knocked
@@ -284,12 +299,12 @@ class PartnerSender(Sending[Taken]):
     async def _made_and_sent(self, taken: Taken, ready: _Ready, id_: UUID) -> Answer | None:
         body, endpoint = await self._written(ready), ready.telling.endpoint
         headers = await self._headers(endpoint, id_, body)
-        if not await self._may_go(taken, endpoint):
+        if not await self._may_go(taken, ready.telling):
             return None
         return await self._post(endpoint, body, headers)
 
     async def _knocked(self, telling: Telling) -> Answer | None:
-        """Whether somebody hears messages there who never did: asked by one about nobody, before anybody's chart goes.
+        """Whether somebody hears messages there who did not lately: asked by one about nobody, before anybody's chart goes.
 
         Gives what came back where it is no answer to a message. Raises CallError, NoTokenError.
         """
@@ -332,15 +347,16 @@ class PartnerSender(Sending[Taken]):
             "webhook-signature": signature([secret], str(id_), timestamp, body),
         }
 
-    async def _may_go(self, taken: Taken, endpoint: PartnerEndpoint) -> bool:
+    async def _may_go(self, taken: Taken, telling: Telling) -> bool:
         """Whether it may still go, right before it does, to where it was made for; that it goes there is written down, once."""
         now = self._clock()
         async with self._database.session() as session:
             told = await partner_queue.to_tell(session, taken, now)
             if told is None:
                 return False
-            if told.endpoint.version != endpoint.version:
-                told.message.claimed_by = None  # the terms are others now: it is made anew
+            endpoint = telling.endpoint
+            if (told.endpoint.version, told.is_shut) != (endpoint.version, telling.is_shut):
+                told.message.claimed_by = None  # the terms are others now, or it was shut meanwhile: it is made anew
                 return False
             host = urlsplit(endpoint.url).hostname or ""
             if await partner_queue.note_told_to(session, told.message, host):
@@ -354,10 +370,14 @@ class PartnerSender(Sending[Taken]):
         async with self._database.session() as session:
             endpoint = await partner_outbox.lock(session, taken.partner_id)
             is_there = endpoint is not None and called is not None and endpoint.version == called.version
-            is_known = is_there and endpoint is not None and endpoint.verified_at is not None
             message = await session.get(ToldMessage, taken.id, populate_existing=True)
             if message is None:
                 return
+            is_known = is_there and endpoint is not None and endpoint.verified_at is not None
+            if (
+                is_known and endpoint is not None and message.event in SENT
+            ):  # what came back may be of who was asked about nobody
+                is_known = _is_known(endpoint, self._clock())
             outcome = judge(tried, heard, message.attempts, self._chance(), is_known=is_known)
             if (
                 await partner_queue.settle(session, taken, tried, heard.why, outcome)
@@ -372,6 +392,12 @@ class PartnerSender(Sending[Taken]):
             status=outcome.state.value,
             code=tried.error or heard.why,
         )
+
+
+def _is_known(endpoint: PartnerEndpoint, now: datetime) -> bool:
+    """Whether somebody there has answered lately, and nothing has failed since."""
+    verified_at = endpoint.verified_at
+    return verified_at is not None and endpoint.failing_since is None and now - verified_at < KNOWN_FOR
 
 
 async def _asked(session: AsyncSession, telling: Telling) -> tuple[Telling, list[Attachment]]:

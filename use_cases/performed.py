@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +15,11 @@ Word = tuple[UUID, int] | UUID | None
 
 @dataclass(frozen=True)
 class Step:
-    """What became of the partner's Task: its status, and why; `is_not_eligible`: it was sent back because it is not for them.
-
-    `at` is when that was, where it is said.
-    """
+    """What became of the partner's Task: its status, and why; `is_not_eligible`: it was sent back because it is not for them."""
 
     status: str
     reason: str = ""
     is_not_eligible: bool = False
-    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,17 @@ class Performed:
     def is_urgent(self) -> bool:
         """Whether the report must be read without delay: where the message does not say, when the patient must be seen."""
         return self.needs_visit is True if self.reads_now is None else self.reads_now
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What can be told of a message that is refused as it is read: by which names it speaks of requests, if by any; and whether
+    there is something in it that may be a report.
+    """
+
+    event: MessageEvent
+    names: tuple[OrderName, ...]
+    has_report: bool
 
 
 OPEN = frozenset(

@@ -25,6 +25,7 @@ from use_cases.lost_messages import tell_of_lost_messages
 from use_cases.service_accounts import tell_of_ends
 from use_cases.shut_holders import take_away_all
 from use_cases.single_notice import send_by_itself
+from use_cases.unasked import ask_for_what_was_left
 from workflows.contract import (
     ACCOUNT_LETTER,
     SINGLE_NOTICE,
@@ -80,6 +81,8 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
     taken_away = await take_away_all(services) if not dry_run else 0
     letters = await _send_lost_letters(services, dry_run)
     stuck = await _tell_stuck(services.engine)
+    if not dry_run:
+        await ask_for_what_was_left(services)
     if not dry_run:  # last: what fails there keeps nothing else from being done, or told
         await tell_of_lost_messages(services)
     return RepairReport(taken_up=tuple(begun), commands=given, letters=letters, stuck=stuck, taken_away=taken_away)

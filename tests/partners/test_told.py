@@ -20,8 +20,8 @@ from domain.fhir_course import open_questions
 from domain.messages import MessageEvent
 from domain.priority import Priority
 from domain.requests import EventName, FormVersion, Role
-from domain.told_partners import TOLD, Heard, message_id, word_id
-from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT
+from domain.told_partners import TOLD, Heard, MessageState, Outcome, message_id, word_id
+from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT, Tried
 from fhir.told import heard, knock, message_to_send
 from key_ring import EncryptionError, KeyRing
 from records import data_keys, partner_outbox, partner_queue, senders, service_accounts
@@ -1047,3 +1047,12 @@ async def test_what_another_sender_has_in_hand_by_now_is_theirs(office: Office, 
     async with office.database.session() as session:
         assert (late.id, await partner_queue.to_tell(session, late, office.now)) == (now.id, None)
         assert await partner_queue.to_tell(session, now, office.now) is not None
+    outcome = Outcome(MessageState.REFUSED)
+    async with office.database.session() as session:
+        assert not await partner_queue.settle(session, late, Tried(office.now, 400), None, outcome)
+        message = await session.get_one(ToldMessage, now.id)
+        assert (message.state, message.claimed_by, message.attempts) == (MessageState.PENDING, 4_714, 0)
+    async with office.database.session() as session:
+        await partner_queue.settle(session, late, Tried(office.now, 200), None, Outcome(MessageState.DELIVERED))
+        message = await session.get_one(ToldMessage, now.id)
+        assert (message.state, message.claimed_by) == (MessageState.DELIVERED, 4_714)

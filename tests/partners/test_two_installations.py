@@ -12,14 +12,24 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.told_partners import MessageState, word_id
 from portal import worklist
-from records import lost_messages, notices, restrictions
-from records.models import Account, Attachment, Notice, RequestRecord, ServiceAccount, ToldMessage
+from records import lost_messages, notices, partner_outbox, partners, restrictions
+from records.models import (
+    Account,
+    Attachment,
+    Notice,
+    PartnerEndpoint,
+    RequestRecord,
+    RequestRestriction,
+    ServiceAccount,
+    ToldMessage,
+)
 from records.notices import MESSAGE_LOST
 from records.store import DocumentStore
 from server import create_app
@@ -39,11 +49,14 @@ from tests.partners.requester import Requester, open_requester
 from tests.portal.browsing import shown, visitor
 from tests.scim.test_directories import directory_of, refused, somebody, told
 from tests.system import PASSWORD, Clinician, add_person, photo, run_system
+from use_cases import partner_sender
 from use_cases import repair as use_case_of_repair
 from use_cases.administration import AdministrationError, add_account
+from use_cases.asked_files import NotReadyError
 from use_cases.lost_messages import tell_of_lost_messages
 from use_cases.partner_sender import PartnerSender
 from use_cases.shut_holders import take_away_all
+from use_cases.unasked import ask_for_what_was_left
 
 
 @dataclass
@@ -463,6 +476,7 @@ class ByHand:
     two: Two
     here: str
     name: tuple[str, str]
+    house: House | None = None
 
     async def say(self, status: str, *others: dict[str, Any], **more: Any) -> tuple[str, str]:
         """What becomes of the Task: the answer's code, and FHIR's code of why not."""
@@ -478,7 +492,7 @@ class ByHand:
         return await self.send(message("send-communication-from-provider", said))
 
     async def send(self, sent: dict[str, Any]) -> tuple[str, str]:
-        async with await by_hand(self.two, self.two.asks) as http:
+        async with await by_hand(self.two, self.house or self.two.asks) as http:
             answer = await http.post("/fhir/$process-message", json=sent)
         if answer.status_code != 200:
             return "http", answer.json()["issue"][0]["code"]
@@ -700,6 +714,86 @@ async def test_a_partner_is_given_up_only_when_nothing_is_with_it(two: Two) -> N
     assert sorted(changes) == [[False, True], [True, False]]
 
 
+async def test_what_a_partner_was_never_asked_for_is_asked_by_the_upkeep(two: Two) -> None:
+    """As of a request that came to its clinic while somebody said that it answers; and what was shut when it was to go, and is
+    not any more. What is shut still is not asked.
+    """
+    system = two.asks.system
+    async with asked_by_hand(two, "Oubliée") as (house, there):
+        ids = [await given(two, house) for _ in range(3)]
+        async with system.services.database.session() as session:
+            await session.execute(delete(ToldMessage).where(ToldMessage.request_id == UUID(ids[0])))
+            for id_ in ids[1:]:
+                said: dict[str, Any] = {"reason": "Parenté.", "set_by": UUID(system.administrator.id)}
+                clinic = house.clinic.id, Role.PROVIDER
+                await restrictions.add(session, UUID(id_), None, clinic, now=datetime.now(UTC), **said)
+        ok(await system.requester.post(f"/requests/{ids[0]}/add-information", {"text": "Elle démange."}))
+        await house.send()
+        assert [state for id_ in ids[1:] for _event, state in await house.told(id_)] == ["dropped"] * 2
+        async with system.services.database.session() as session:
+            held = await session.scalar(select(RequestRestriction).where(RequestRestriction.request_id == UUID(ids[1])))
+            assert held is not None
+            by, now = UUID(system.administrator.id), datetime.now(UTC)
+            await restrictions.end(session, held, reason="C’est fini.", ended_by=by, now=now)
+        for _ in range(2):  # once
+            await ask_for_what_was_left(system.services)
+        await house.send()
+        assert await house.told(ids[0]) == [("add-service-request", "delivered")]
+        assert await house.told(ids[1]) == [("add-service-request", "delivered")]
+        assert await house.told(ids[2]) == [("add-service-request", "dropped")]
+        assert any("Elle démange." in str(one) for one in there.messages)
+
+
+async def test_what_has_come_to_a_clinic_is_seen_by_who_says_that_a_partner_answers(two: Two) -> None:
+    """And the other way round: who records it waits until that is said."""
+    system = two.asks.system
+    async with system.services.database.session() as session, system.services.database.session() as other:
+        await partner_outbox._keep_who_performs(session, two.asks.clinic.id)
+        await other.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await partners.other_performs(other, two.asks.clinic.id, UUID(two.asks.partner_id))
+        await other.rollback()
+
+
+async def test_what_is_with_the_clinics_system_is_not_given_to_it_again(two: Two) -> None:
+    system = two.asks.system
+    here, there = await two.asked()
+    await two.taken(there)
+    to = {"clinic_id": str(two.asks.clinic.id), "reason": "Plus près."}
+    problem(await system.dispatcher.post(f"/requests/{here}/reassign", to), 409, "already_assigned")
+    async with visitor(create_app(system.settings, system.of_api), system.dispatcher) as http:
+        page = await http.get(f"/requests/{here}/reassign")
+    assert page.status_code == 200
+    assert f"clinic:{two.asks.clinic.id}" not in page.text
+    assert "clinic:" in page.text
+
+
+async def test_what_can_not_go_any_more_holds_up_no_new_order(two: Two) -> None:
+    """Neither where the partner has ended the order itself; and of an order that never left nothing is revoked, nor of the one
+    before once more.
+    """
+    system = two.asks.system
+    async with asked_by_hand(two, "Têtue") as (house, there):
+        id_ = await given(two, house)
+        await house.send()
+        partner = ByHand(two, id_, await order_of(two, id_), house)
+        there.chart_status = 500
+        ok(await system.requester.post(f"/requests/{id_}/add-information", {"text": "Elle démange."}))
+        await house.send()
+        assert await partner.say("accepted") == OK
+        assert await partner.say("failed") == OK
+        assert (await house.told(id_))[-1] == ("send-communication-from-requester", "dropped")
+        there.chart_status = 200
+        to = {"clinic_id": str(house.clinic.id)}
+        ok(await system.dispatcher.post(f"/requests/{id_}/assign", to))
+        back = {"dispatch": True, "reason": "Trop long."}
+        ok(await system.dispatcher.post(f"/requests/{id_}/reassign", back))
+        assert [event for event, _state in await house.told(id_)].count("revoke-service-request") == 0
+        ok(await system.dispatcher.post(f"/requests/{id_}/assign", to))
+        await house.send()
+        assert (await house.told(id_))[-1] == ("add-service-request", "delivered")
+
+
 async def test_nobody_becomes_a_provider_where_a_partner_answers(two: Two) -> None:
     """Neither by a change of roles nor by an invitation, by a directory or on the command line, nor when an account is opened
     again; another role is given. In the page it is said beside the roles.
@@ -825,7 +919,9 @@ async def given(two: Two, house: House, **more: Any) -> str:
 
 @pytest.mark.parametrize(("status", "becomes"), [(413, "refused"), (500, "pending")])
 async def test_a_first_chart_that_is_not_taken_holds_up_no_other(two: Two, status: int, becomes: str) -> None:
-    """That somebody answers there is known from what was about nobody: the requests of others go, and once more nobody knocks."""
+    """That somebody answers there is known from what was about nobody: the requests of others go. Since something has failed
+    there, it is asked once more before.
+    """
     async with asked_by_hand(two, f"Pleine{status}") as (house, there):
         there.chart_status = status
         first = await given(two, house)
@@ -836,7 +932,65 @@ async def test_a_first_chart_that_is_not_taken_holds_up_no_other(two: Two, statu
         await house.send()
         assert await house.told(second) == [("add-service-request", "delivered")]
         assert await house.told(first) == [("add-service-request", becomes)]
+        assert [len(one.said["entry"]) > 1 for one in there.calls] == [False, True, False, True]
+
+
+async def test_an_address_may_have_changed_owners(two: Two) -> None:
+    """No chart goes where nobody has answered for days, or since something failed, before somebody answers again."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Vendue") as (house, there):
+        await given(two, house)
+        await house.send()
+        await given(two, house)
+        await house.send()
         assert [len(one.said["entry"]) > 1 for one in there.calls] == [False, True, True]
+        there.body = b"<html>for sale</html>"
+        of_long_ago: dict[str, Any] = {"verified_at": datetime.now(UTC) - timedelta(days=4)}
+        for there.status, changed in (
+            (200, of_long_ago),
+            (404, of_long_ago),
+            (404, {"failing_since": datetime.now(UTC)}),
+        ):
+            async with system.services.database.session() as session:
+                endpoint = await session.get_one(PartnerEndpoint, UUID(house.partner_id))
+                endpoint.verified_at, endpoint.failing_since, endpoint.paused_until = datetime.now(UTC), None, None
+                for name, value in changed.items():
+                    setattr(endpoint, name, value)
+            there.calls.clear()
+            id_ = await given(two, house)
+            await house.send()
+            assert {len(one.said["entry"]) for one in there.calls} == {1}
+            assert await house.told(id_) == [("add-service-request", "pending")]
+
+
+async def test_files_that_are_not_ready_use_up_no_try(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked again soon, however often; people are told after an hour, though it is urgent."""
+    system = two.asks.system
+
+    async def unready(*_given: Any) -> tuple[Any, ...]:
+        raise NotReadyError
+
+    async with asked_by_hand(two, "Patiente") as (house, _there):
+        id_ = await given(two, house)
+        change = {"priority": "urgent", "reason": "Vite."}
+        ok(await system.dispatcher.post(f"/requests/{id_}/change-priority", change))
+        with monkeypatch.context() as patched:
+            patched.setattr(partner_sender, "read_files", unready)
+            for _ in range(3):
+                await house.send()
+                async with system.services.database.session() as session:
+                    query = select(ToldMessage).where(ToldMessage.request_id == UUID(id_)).order_by(ToldMessage.id)
+                    first = (await session.scalars(query)).first()
+                    assert first is not None
+                    assert (first.attempts, first.last_error, first.claimed_by) == (0, "not_ready", None)
+                    assert first.next_attempt - datetime.now(UTC) < timedelta(minutes=2)
+                    first.next_attempt = datetime.now(UTC)
+        await tell_of_lost_messages(system.services)
+        assert await mails_about(two.asks, id_) == []
+        await tell_of_lost_messages(system.services, in_hours(1.1))
+        assert ("dispatcher", "dispatchers") in await mails_about(two.asks, id_)
+        await house.send()
+        assert {state for _event, state in await house.told(id_)} == {"delivered"}
 
 
 async def test_charts_of_many_partners_wait_for_each_other(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -862,15 +1016,16 @@ async def test_charts_of_many_partners_wait_for_each_other(two: Two, monkeypatch
 async def test_an_old_rejection_does_not_return_what_was_submitted_again(two: Two) -> None:
     requester = two.asks.system.requester
     partner = await other_make(two)
-    before = {"lastModified": datetime.now(UTC).isoformat()}
     reason = {"statusReason": {"text": "Les photos sont floues."}}
-    assert await partner.say("rejected", **before, **reason) == OK
+    assert await partner.say("rejected", **reason) == OK
     ok(await upload(requester, partner.here, photo((351, 262))), 201)
     ok(await requester.post(f"/requests/{partner.here}/resubmit"))
     for late in ("rejected", "failed"):
-        assert await partner.say(late, **before, **reason) == OK  # there is nothing to end, and nobody is told of it
+        assert await partner.say(late, **reason) == OK  # there is nothing to end, and nobody is told of it
     assert (await requester.view(partner.here))["status"] == "awaiting_acceptance"
-    assert await partner.say("rejected", lastModified=datetime.now(UTC).isoformat(), **reason) == OK
+    await two.said()
+    slow = (datetime.now(UTC) - timedelta(hours=1)).isoformat()  # its clock decides nothing
+    assert await partner.say("rejected", lastModified=slow, **reason) == OK
     assert (await requester.view(partner.here))["status"] == "returned"
 
 
@@ -941,6 +1096,68 @@ async def test_a_report_that_was_refused_is_mended_by_a_report_alone(two: Two) -
     assert await is_lost()
     assert await partner.say("completed", one) == OK
     assert not await is_lost()
+
+
+async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
+    """A report in a form that is not taken is told of, as far as it says of which request it is; until another report comes."""
+    await all_told(two)
+    partner = await other_make(two)
+    dispatcher, stranger = two.asks.system.dispatcher, await know(two.asks.system, two.asks.url, "Étrangère")
+    await agree(stranger, two.answers, performs=True)
+
+    async def lost_of() -> list[tuple[str, str]]:
+        return [(one["event"], one["why"]) for one in await lost(two, dispatcher) if one["request_id"] == partner.here]
+
+    report = document(made_pdf("lost"), modifierExtension=[{"url": "https://other.test/x", "valueBoolean": True}])
+    said = about(partner.name, "completed")
+    said["entry"].append(entry(report))
+    async with await by_hand(two, stranger) as http:  # who was not asked says nothing of it
+        assert (await http.post("/fhir/$process-message", json=said)).status_code == 422
+    assert await lost_of() == []
+    assert await partner.send(said) == ("http", "not-supported")
+    assert await lost_of() == [("notify-update-process-request", "not-supported")]
+    assert await partner.say("accepted") == OK
+    assert len(await lost_of()) == 1
+    await tell_of_lost_messages(two.asks.system.services)
+    assert await mails_about(two.asks, partner.here) == [("dispatcher", "dispatchers")]
+    async with await by_hand(two, two.asks) as http:
+        taken = about(partner.name, "in-progress")
+        ok(await http.post("/fhir/$process-message", json=taken))
+        changed = {**taken, "entry": [*taken["entry"], entry(document(made_pdf("same id")))]}
+        assert (await http.post("/fhir/$process-message", json=changed)).status_code == 409
+    assert ("notify-update-process-request", "duplicate") in await lost_of()
+    assert await partner.say("completed", document(made_pdf("mended"))) == OK
+    assert await lost_of() == []
+
+
+async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two) -> None:
+    """It is given up once nothing asked about its reports is open; what it adds comes, and what is asked later goes there."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Sortante") as (house, there):
+        id_ = await given(two, house)
+        await house.send()
+        name = await order_of(two, id_)
+        partner = ByHand(two, id_, name, house)
+        assert await partner.say("completed", document(made_pdf("final"))) == OK
+        asked = {"text": "Faut-il une biopsie?"}
+        ok(await system.requester.post(f"/requests/{id_}/ask-follow-up", asked))
+        path = f"/api/v1/service-accounts/{house.partner_id}/partner"
+        kept = ok(await house.boss.http.get(path))
+        endpoint = {one: kept["endpoint"][one] for one in ("url", "authorization", "token_url", "client_id")}
+        terms = {"liaison_id": kept["liaison_id"], "endpoint": endpoint}
+        problem(await house.boss.http.put(path, json=terms), 409, "partner_has_requests")
+        assert await partner.speak("Non.") == OK
+        ok(await house.boss.http.put(path, json=terms))
+        assert await partner.say("completed", document(made_pdf("added"))) == OK
+        assert [kind for kind, _name in await partner.documents()] == ["final", "addendum"]
+        ok(await system.requester.post(f"/requests/{id_}/ask-follow-up", {"text": "Et après?"}))
+        await house.send()
+        assert (await house.told(id_))[-1] == ("send-communication-from-requester", "delivered")
+        assert there.messages
+        nobody = await know(system, two.asks.url, "Muselée")
+        async with await by_hand(two, nobody) as http:  # who was never asked is no performer
+            answer = await http.post("/fhir/$process-message", json=about(name, "completed"))
+            assert answer.status_code == 403
 
 
 # What is lost, and what is shut
@@ -1141,6 +1358,31 @@ async def test_what_is_tried_in_vain_is_shown_before_three_days_are_over(two: Tw
         assert (shown_["state"], shown_["sent_by_us"]) == ("pending", True)
 
 
+async def test_who_wants_to_be_left_alone_for_long_is_told_of(two: Two) -> None:
+    """Its answer counts, and stops all requests: also those that were never tried."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Débordée") as (house, there):
+        first = await given(two, house)
+        await house.send()
+        there.status, there.code, there.issue = 429, "transient-error", "throttled"
+        there.headers = "Retry-After: 86400\r\n"
+        ok(await system.requester.post(f"/requests/{first}/add-information", {"text": "Elle démange."}))
+        await house.send()
+        waiting = await given(two, house)
+        await house.send()
+        assert await house.told(waiting) == [("add-service-request", "pending")]
+        await tell_of_lost_messages(system.services)
+        assert await mails_about(two.asks, waiting) == []
+        await tell_of_lost_messages(system.services, in_hours(1.1))
+        told = [await mails_about(two.asks, id_) for id_ in (first, waiting)]
+        assert ("dispatcher", "dispatchers") in told[0] + told[1]
+        urgent = await given(two, house)
+        change = {"priority": "urgent", "reason": "Vite."}
+        ok(await system.dispatcher.post(f"/requests/{urgent}/change-priority", change))
+        listed = {one["request_id"] for one in await lost(two, system.dispatcher)}
+        assert urgent in listed
+
+
 async def test_what_can_not_be_sent_is_told_to_who_said_it(two: Two) -> None:
     """An account that is over can be asked nothing: the clinic is shown so, what was to go has failed, and people are told."""
     await all_told(two)
@@ -1248,6 +1490,29 @@ async def test_what_is_shut_is_asked_when_a_message_goes_and_when_one_comes(two:
     await eventually(lambda: is_in(two, partner.here, "awaiting_dispatch"))
     await two.said()
     assert (await two.asks.told(partner.here))[-1] == ("revoke-service-request", "delivered")
+
+
+async def test_to_whom_it_is_shut_no_reason_goes(two: Two) -> None:
+    """It is told that it is over: neither why it was cancelled, nor by whom."""
+    system = two.asks.system
+    async with asked_by_hand(two, "Indiscrète") as (house, there):
+        ids = [await given(two, house) for _ in range(2)]
+        await house.send()
+        before = len(there.messages)
+        providers = house.clinic.id, Role.PROVIDER
+        async with system.services.database.session() as session:
+            by, now = UUID(system.administrator.id), datetime.now(UTC)
+            await restrictions.add(session, UUID(ids[0]), None, providers, reason="Parenté.", set_by=by, now=now)
+        for id_ in ids:
+            ok(await system.requester.post(f"/requests/{id_}/cancel", {"reason": "La patiente est guérie."}))
+        await house.send()
+        told = {
+            one["resource"]["note"][0]["text"]: one for said in there.messages[before:] for one in said["entry"][1:2]
+        }
+        assert set(told) == {"La patiente est guérie.", "La demande n’est plus chez vous."}
+        whole = {("guérie" in str(said)): str(said) for said in there.messages[before:]}
+        assert "Practitioner" in whole[True]
+        assert "Practitioner" not in whole[False]
 
 
 async def test_what_is_shut_to_who_can_not_be_asked_leaves_its_pool(two: Two) -> None:

@@ -21,7 +21,12 @@ IS_NOT_DONE = "problem IS NOT NULL AND request_id IS NOT NULL"
 
 
 def upgrade() -> None:
-    """The columns stand before the rest begins, so that nobody waits for it, and it can be taken up again where it was left."""
+    """Who gave what comes first, in a transaction of its own: it locks the accounts for a moment, and nobody waits for the rest
+    meanwhile. The columns stand before the rest begins, and it can be taken up again where it was left.
+    """
+    _add_keepers()
+    with op.get_context().autocommit_block():
+        pass  # ends that transaction
     op.add_column(
         "partners", sa.Column("performs", sa.Boolean(), server_default="false", nullable=False), if_not_exists=True
     )
@@ -29,7 +34,6 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("people_told_at", MOMENT, nullable=True), if_not_exists=True)
     has_report: sa.Column[bool] = sa.Column("has_report", sa.Boolean(), server_default="false", nullable=False)
     op.add_column("partner_messages", has_report, if_not_exists=True)
-    _add_keepers()
     with op.get_context().autocommit_block():
         for table, which in (("told_messages", IS_LOST), ("partner_messages", IS_NOT_DONE)):
             of_before = f"{which} AND people_told_at IS NULL"
