@@ -29,8 +29,8 @@ from use_cases.provisioning import (
 )
 from use_cases.services import Services
 
-MOST_MEMBERS = 500
-"""So many people at most join or leave a group in one call: a clinic has some hundreds."""
+MOST_MEMBERS = 50
+"""So many people at most join or leave a group in one call: as long as it takes, other changes of the clinic's accounts wait."""
 
 
 @dataclass(frozen=True)
