@@ -153,7 +153,7 @@ async def replace_person(
     before, by = await read_person(services, caller, account_id), administrator_of(caller)
     if not said.active:
         before = await _ended(services, by, account_id, expected_version)
-        expected_version = None
+        expected_version = None if expected_version is None else before.version
     if not keeps_roles and before.said.roles != said.roles:
         _check_gives(said)
     return await _changed(services, by, account_id, said, expected_version, keeps_roles=keeps_roles)
@@ -203,7 +203,7 @@ async def _changed(
                 said = said.model_copy(update={"roles": seen(at.account).said.roles})
             if comes_back and (at.account.left_at is None or at.account.external_id != said.external_id):
                 raise Problem("external_id_taken")  # somebody was faster
-            await take_over_said(services, at, said)
+            await take_over_said(services, at, said, hands_over=comes_back)
             if comes_back:
                 at.account.left_at = None
             opens = said.active and not at.account.active
@@ -222,8 +222,9 @@ async def _changed(
     return person
 
 
-async def take_over_said(services: Services, at: Changing, said: DirectoryPerson) -> None:
-    """What is new of what was said. Who may sign now and could not before comes in anew; who has their first role is told.
+async def take_over_said(services: Services, at: Changing, said: DirectoryPerson, *, hands_over: bool = False) -> None:
+    """What is new of what was said. Who may sign now and could not before comes in anew. With `hands_over`, who holds requests may
+    lose the role before these are handed over, as who is locked may: who comes again had left them.
 
     Raises Problem `forbidden` for what would change an administrator, and else as `replace_person` does.
     """
@@ -235,7 +236,7 @@ async def take_over_said(services: Services, at: Changing, said: DirectoryPerson
     roles = {*said.roles, *map(Role, set(account.roles) - GIVEN_BY_DIRECTORIES)}
     if roles != set(account.roles):
         new["roles"] = sorted(roles)
-    await take_over(services, at, _Said.model_validate(new), hands_over=not said.active)
+    await take_over(services, at, _Said.model_validate(new), hands_over=hands_over or not said.active)
     if (people.username_as_kept(said.username), said.external_id) != (account.username, account.external_id):
         changed = {name: value for name, value in _naming(said).items() if getattr(account, name) != value}
         for name, value in changed.items():

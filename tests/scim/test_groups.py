@@ -29,6 +29,8 @@ from tests.scim.test_directories import (
     told,
 )
 from tests.system import Clinician, System, add_person
+from use_cases import provisioning
+from use_cases.directory_groups import MOST_MEMBERS
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 NAMES = ["relais-requester", "relais-dispatcher", "relais-provider"]
@@ -215,6 +217,80 @@ async def test_what_is_said_of_a_person_and_what_groups_say(directory: Grouped) 
     assert await directory.roles(user) == []
 
 
+async def test_roles_that_a_whole_person_speaks_of(directory: Grouped) -> None:
+    """Null says nothing of them; with the schema before it, the name is the same."""
+    user = await directory.someone()
+    done(await directory.change(await directory.group("requester"), add(user)))
+    whole = told(await directory.http.get(f"/Users/{user}"))
+    without = {name: value for name, value in whole.items() if name not in ("roles", "groups", "meta")}
+    told(await directory.http.put(f"/Users/{user}", json={**without, "roles": None}))
+    assert await directory.roles(user) == ["requester"]
+    told(await directory.http.put(f"/Users/{user}", json={**without, f"{USER}:roles": [{"value": "dispatcher"}]}))
+    assert await directory.roles(user) == ["dispatcher"]
+    told(await directory.http.put(f"/Users/{user}", json={**without, f"{USER}:roles": []}))
+    assert await directory.roles(user) == []
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "replace", "value": {"active": False, "groups": []}}],
+        [{"op": "replace", "value": {f"{USER}:Groups": [], "active": False}}],
+        [{"op": "Add", "path": "groups", "value": []}, {"op": "Replace", "path": "active", "value": "False"}],
+        [{"op": "replace", "path": "active", "value": False}, {"op": "remove", "path": f"{USER}:groups[value pr]"}],
+    ],
+)
+async def test_groups_in_a_user_keep_nobody_in(directory: Grouped, operations: list[dict[str, Any]]) -> None:
+    user = await directory.someone()
+    group = await directory.group("requester")
+    done(await directory.change(group, add(user)))
+    assert told(await directory.patch(user, *operations))["active"] is False
+    assert await directory.roles(user) == ["requester"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_role_that_a_group_takes_meanwhile_is_not_given_back(
+    directory: Grouped, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Access ends all the same, whoever was faster."""
+    user = await directory.someone()
+    group = await directory.group("requester")
+    done(await directory.change(group, add(user)))
+    ended, taken = provisioning._ended, False
+
+    async def meanwhile(*args: Any) -> provisioning.PersonInDirectory:
+        nonlocal taken
+        first, taken = not taken, True
+        if first and when == "before":
+            done(await directory.change(group, *take(user)))
+        person = await ended(*args)
+        if first and when == "after":
+            done(await directory.change(group, *take(user)))
+        return person
+
+    monkeypatch.setattr(provisioning, "_ended", meanwhile)
+    left = {"op": "replace", "value": {"active": False, "title": "Infirmière"}}
+    assert told(await directory.patch(user, left))["active"] is False
+    assert taken
+    assert await directory.roles(user) == []
+    assert told(await directory.http.get(f"/Users/{user}"))["title"] == "Infirmière"
+
+
+async def test_a_provider_who_held_requests_comes_again(system: System) -> None:
+    """By an entry that speaks of no roles: a group may give one."""
+    async with directory_of(system) as near:
+        there = Grouped(near.system, near.id, near.http)
+        specialist = await add_person(system, f"again_{uuid4().hex[:8]}", system.clinics["near"], Role.PROVIDER)
+        user, said = str(specialist.account.id), somebody(userName=specialist.account.username)
+        told(await there.patch(user, {"op": "replace", "path": "externalId", "value": said["externalId"]}))
+        request_id = await submitted(system)
+        ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": specialist.id}))
+        assert (await there.http.delete(f"/Users/{user}")).status_code == 204
+        del said["roles"]
+        again = told(await there.http.post("/Users", json=said), 201)
+        assert (again["id"], again["active"], again.get("roles")) == (user, True, None)
+
+
 async def test_versions(directory: Grouped) -> None:
     user = await directory.someone()
     group = await directory.group("requester")
@@ -267,6 +343,16 @@ async def test_all_of_it_or_nothing(system: System, directory: Grouped) -> None:
     left = await directory.someone()
     assert (await directory.http.delete(f"/Users/{left}")).status_code == 204
     refused(await directory.change(group, add(left)), 400, "invalidValue")
+
+
+async def test_one_call_moves_some_people(directory: Grouped) -> None:
+    many = [str(uuid4()) for _ in range(MOST_MEMBERS + 1)]
+    group = await directory.group("requester")
+    answer = await directory.change(group, add(*many))
+    refused(answer, 400, "invalidValue")
+    assert many[0] not in answer.json()["detail"], "nobody was looked for"
+    fewer = await directory.change(group, add(*many[1:]))
+    assert many[1] in fewer.json()["detail"]
 
 
 async def test_an_administrator_stays_where_a_whole_list_leaves_them_out(system: System, directory: Grouped) -> None:
