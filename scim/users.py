@@ -148,8 +148,8 @@ def _name_in(text: str) -> str:
 
 def _without_groups(sent: dict[str, Any]) -> dict[str, Any]:
     """A PATCH without what it says of groups, unless it says nothing else: then that is refused."""
-    name = next((one for one in sent if one.lower() == "operations"), None)
-    operations = sent[name] if name is not None else None
+    name = next((one for one in sent if one.lower() == "operations"), "Operations")
+    operations = sent.get(name)
     if not isinstance(operations, list):
         return sent
     kept = [one for one in map(_operation_without_groups, operations) if one is not None]

@@ -38,6 +38,7 @@ from use_cases.people import (
     open_again,
     take_over,
     usable_address,
+    welcome,
 )
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -128,9 +129,10 @@ async def add_person(services: Services, caller: Caller, said: DirectoryPerson) 
     async with services.database.session() as session:
         account = await _added(session, caller.clinic_id, said, email, now)
         account_events.note(session, AccountEventKind.PROVISIONED, account, by.hand, now)
-        letters = await _welcome(session, account, now)
+        at = Changing(session, by, account, now, [])
+        await welcome(at)
         person = seen(account)
-    await send(services, letters)
+    await send(services, at.letters)
     return person
 
 
@@ -213,7 +215,7 @@ async def _changed(
             if comes_back:
                 await _start_anew(at)
             elif opens and at.account.last_used_at is None:
-                at.letters.extend(await _welcome(at.session, at.account, at.now))
+                await welcome(at)
             await at.session.flush()
             person = seen(at.account)
     except IntegrityError as error:
@@ -223,15 +225,15 @@ async def _changed(
 
 
 async def take_over_said(services: Services, at: Changing, said: DirectoryPerson, *, hands_over: bool = False) -> None:
-    """What is new of what was said. Who may sign now and could not before comes in anew. With `hands_over`, who holds requests may
-    lose the role before these are handed over, as who is locked may: who comes again had left them.
+    """What is new of what was said. Who may sign now and could not before comes in anew. With `hands_over`, who holds requests
+    may lose the role before these are handed over, as who is locked may: who comes again had left them.
 
     Raises Problem `forbidden` for what would change an administrator, and else as `replace_person` does.
     """
     if is_an_administrator(at.account):
         _check_only_ends(at.account, said)
         return
-    account, signed, had_roles = at.account, may_sign(at.account.roles), bool(at.account.roles)
+    account, signed = at.account, may_sign(at.account.roles)
     new = {name: value for name, value in said.model_dump(include=_TOLD).items() if value != getattr(account, name)}
     roles = {*said.roles, *map(Role, set(account.roles) - GIVEN_BY_DIRECTORIES)}
     if roles != set(account.roles):
@@ -245,8 +247,6 @@ async def take_over_said(services: Services, at: Changing, said: DirectoryPerson
             at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
     if may_sign(account.roles) and not signed:
         await _start_anew(at)
-    elif not had_roles and not account.has_password:
-        at.letters.extend(await _welcome(at.session, account, at.now))
 
 
 async def _start_anew(at: Changing) -> None:
@@ -260,7 +260,7 @@ async def _start_anew(at: Changing) -> None:
     await sign_on.unlink_all(at.session, at.account.id)
     await one_time_links.end_resets_of(at.session, at.account.id, at.now)
     await people.revoke_tokens_of(at.session, at.account.id, at.now)
-    at.letters.extend(await _welcome(at.session, at.account, at.now))
+    await welcome(at)
 
 
 async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, email: str, now: datetime) -> Account:
@@ -284,13 +284,6 @@ async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, 
     except IntegrityError as error:
         raise _taken(error) from None
     return account
-
-
-async def _welcome(session: AsyncSession, account: Account, now: datetime) -> list[UUID]:
-    """Tell the person how they come in, once they may, and may do something there."""
-    if not account.active or not account.roles:
-        return []
-    return [await account_letters.write_to(session, LetterKind.PROVISIONED, account, now)]
 
 
 async def _tell_what_is_held(at: Changing) -> None:

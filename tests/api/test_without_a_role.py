@@ -57,7 +57,7 @@ async def test_no_address_shows_them_anything_of_patients_or_colleagues(system: 
                     wrong.append(f"{address}: {answer.status_code}")
             problem(await person.get(f"/requests/{request_id}"), 404, "not_found")
     assert wrong == []
-    for colleague in (system.provider.account.id, own):
+    for colleague in (system.dispatcher.account.id, system.requester.account.id, own):  # who acted on what was theirs
         for kind in ("Practitioner", "PractitionerRole"):
             assert (await person.http.get(f"/fhir/{kind}/{colleague}")).status_code == 404
     assert ok(await person.get("/me"))["roles"] == []

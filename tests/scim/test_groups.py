@@ -4,16 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from domain.accounts import LetterKind
 from domain.requests import Role
-from records.models import Clinic
+from records import people
+from records.models import AccountLetter, Clinic
 from tests.api.test_invitations import no_asks
+from tests.eventually import eventually
 from tests.journeys import ok, submitted
 from tests.scim.test_directories import (
     PATCH,
@@ -29,7 +33,7 @@ from tests.scim.test_directories import (
     told,
 )
 from tests.system import Clinician, System, add_person
-from use_cases import provisioning
+from use_cases import provisioning, shut_holders
 from use_cases.directory_groups import MOST_MEMBERS
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -289,6 +293,57 @@ async def test_a_provider_who_held_requests_comes_again(system: System) -> None:
         del said["roles"]
         again = told(await there.http.post("/Users", json=said), 201)
         assert (again["id"], again["active"], again.get("roles")) == (user, True, None)
+
+
+async def test_who_was_told_of_the_account_is_not_told_again(system: System, directory: Grouped) -> None:
+    """Whoever gave the first role; but who comes again is."""
+    user = await directory.someone()
+    account = await account_of(system, user)
+    ok(await directory.boss.http.patch(f"/api/v1/accounts/{user}", json={"roles": ["requester"]}))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1
+    requesters, dispatchers = await directory.group("requester"), await directory.group("dispatcher")
+    done(await directory.change(requesters, *take(user)))
+    done(await directory.change(dispatchers, add(user)))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1
+    assert (await directory.http.delete(f"/Users/{user}")).status_code == 204
+    again = somebody(userName=account.username, externalId=account.external_id)
+    del again["roles"]
+    assert told(await directory.http.post("/Users", json=again), 201)["id"] == user
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1, "there is nothing to come in for yet"
+    done(await directory.change(requesters, add(user)))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 2
+
+
+async def test_who_came_in_by_a_provider_of_identities_is_not_told_again(system: System, directory: Grouped) -> None:
+    """Though they have no password, and the letter is forgotten."""
+    user = await directory.someone()
+    account = await account_of(system, user)
+    requesters = await directory.group("requester")
+    done(await directory.change(requesters, add(user)))
+    async with system.services.database.session() as session:
+        await session.execute(delete(AccountLetter).where(AccountLetter.account_id == account.id))
+        await people.note_use(session, account.id, datetime.now(UTC))
+    done(await directory.change(requesters, *take(user)))
+    done(await directory.change(requesters, add(user)))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 0
+
+
+async def test_what_cannot_be_followed_for_one_is_done_for_the_others(
+    system: System, directory: Grouped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the change stands, is answered so, and its letters go."""
+    users = [await directory.someone() for _ in range(3)]
+    followed = []
+
+    async def follow(_services: object, account_id: UUID, _by: object) -> None:
+        followed.append(str(account_id))
+        raise OSError("away")
+
+    monkeypatch.setattr(shut_holders, "follow", follow)
+    done(await directory.change(await directory.group("requester"), add(*users)))
+    assert sorted(followed) == sorted(users)
+    addresses = [(await account_of(system, user)).email for user in users]
+    await eventually(lambda: all(len(system.post_office.kept_for(address)) == 1 for address in addresses))
 
 
 async def test_versions(directory: Grouped) -> None:
