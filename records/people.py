@@ -143,9 +143,11 @@ async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account 
 
 
 async def lock_accounts(session: AsyncSession, ids: Collection[uuid.UUID]) -> list[Account]:
-    """Those of `ids` that are people's, as they are now, kept from others until the transaction ends."""
+    """Those of `ids` that are people's, as they are now, which nobody else changes until the transaction ends; meanwhile they
+    sign in, and what is written may point to them.
+    """
     query = select(Account).where(Account.id.in_(ids), Account.kind == AccountKind.PERSON).order_by(Account.id)
-    return list(await session.scalars(query.with_for_update().execution_options(populate_existing=True)))
+    return list(await session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)))
 
 
 async def count_by_account(session: AsyncSession, account_id: uuid.UUID) -> None:

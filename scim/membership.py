@@ -4,7 +4,7 @@ Of a member counts `value` alone. Entra names `$ref` as null beside it, and Okta
 to remove. A group has no other attribute that changes, so this is done on ids, whatever their number.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -17,12 +17,18 @@ from use_cases import directory_groups
 from use_cases.directory_groups import MembersSaid
 
 MOST_NAMED = 10_000
-"""So many members at most does one list name."""
+"""So many members at most does one call name."""
+
+LONGEST_PATHS = 20_000
+"""So many characters at most have the paths of one PATCH together: each is taken apart."""
 
 MOST_OPERATIONS = 1_000
 """So many operations at most are in one PATCH."""
 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+_OWN = str(Group.__schema__).lower()
+_TOO_MANY = f"At most {MOST_NAMED} members are named in one call."
 
 
 def replaced(before: directory_groups.Group, body: Mapping[str, Any]) -> MembersSaid:
@@ -44,6 +50,8 @@ def patched(before: directory_groups.Group, body: Mapping[str, Any]) -> MembersS
         raise InvalidSyntaxException(detail="A PATCH has its schema, and Operations.")
     if len(operations) > MOST_OPERATIONS:
         raise InvalidValueException(detail=f"At most {MOST_OPERATIONS} operations are taken at once.")
+    if sum(len(str(_path_of(operation))) for operation in operations) > LONGEST_PATHS:
+        raise InvalidPathException(detail=f"The paths of a PATCH have at most {LONGEST_PATHS} characters together.")
     had = before.member_ids
     members = _Members(before, set(had))
     for operation in operations:
@@ -60,66 +68,83 @@ class _Members:
     ids: set[UUID]
     taken_out: set[UUID] = field(default_factory=set)
     """Who was removed by name; others were left out of a whole list."""
+    named: int = 0
+    """How many the operations so far have named."""
 
     def follow(self, operation: Any) -> None:
         """Do what one operation says."""
         if not isinstance(operation, dict):
             raise InvalidSyntaxException(detail="An operation is an object.")
         said = _lowered(operation)
-        op, path, value = str(said.get("op")).lower(), said.get("path"), said.get("value")
+        op, path = str(said.get("op")).lower(), said.get("path")
         if op not in ("add", "replace", "remove"):
             raise InvalidValueException(detail="An operation is one of add, remove, replace.")
         if op != "remove" and "value" not in said:
             raise InvalidValueException(detail="What is added or replaced has a value.")
-        if path in (None, ""):
-            if op == "remove" or not isinstance(value, dict):
+        if path in (None, "") or str(path).lower() == _OWN:
+            if op == "remove" or not isinstance(said["value"], dict):
                 raise InvalidPathException(detail="Without a path, an operation adds or replaces attributes by name.")
-            for attribute, of_it in _lowered(value).items():
-                self._change(op, attribute, None, of_it)
+            for attribute, value in _lowered(said["value"]).items():
+                self._change(op, attribute, None, [value])
         else:
             attribute, chosen = _target(path)
-            self._change(op, attribute, chosen, value)
+            self._change(op, attribute, chosen, [said["value"]] if "value" in said else [])
 
-    def _change(self, op: str, attribute: str, chosen: frozenset[UUID] | None, value: Any) -> None:
+    def _change(self, op: str, attribute: str, chosen: frozenset[UUID] | None, values: list[Any]) -> None:
+        """Do it to one attribute; of `values` there is one, or none where none was said."""
         if attribute != "members":
-            _check_same({attribute: value}, self.group)
+            _check_stays(op, attribute, values, self.group)
         elif op == "remove":
-            self._remove(frozenset(_ids(value)) if chosen is None and value is not None else chosen)
+            self._remove(chosen, values)
         elif chosen is not None:
             raise MutabilityException(detail="A member is added or removed, and does not change.")
         else:
-            named = set(_ids(value) if op == "add" else _whole(value))
-            self.ids = self.ids | named if op == "add" else named
+            named = self._named(_ids(values[0]) if op == "add" else _whole(values[0]))
+            self.ids = self.ids | named if op == "add" else set(named)
             self.taken_out -= named
 
-    def _remove(self, ids: frozenset[UUID] | None) -> None:
-        """These, or everybody."""
-        if ids is None:
+    def _remove(self, chosen: frozenset[UUID] | None, values: list[Any]) -> None:
+        """Whom the path chooses, or the value names; everybody, where no value is said. Null is a value, and names nobody."""
+        if chosen is None and not values:
             self.ids = set()
-        else:
-            self.ids -= ids
-            self.taken_out |= ids
+            return
+        gone = self._named(_ids(values[0]) if chosen is None else chosen)
+        self.ids -= gone
+        self.taken_out |= gone
+
+    def _named(self, ids: Collection[UUID]) -> frozenset[UUID]:
+        """These, as far as the operations do not name too many together."""
+        self.named += len(ids)
+        if self.named > MOST_NAMED:
+            raise InvalidValueException(detail=_TOO_MANY)
+        return frozenset(ids)
 
 
 def _target(path: Any) -> tuple[str, frozenset[UUID] | None]:
-    """The attribute that a path names, in small letters, and whom of the members it chooses, if it does."""
+    """The attribute that a path names, in small letters, and whom of the members it chooses, if it does. Of another schema, its
+    whole path.
+    """
     if not isinstance(path, str) or len(path) > 2_000:
         raise InvalidPathException(detail="A path is a text.")
     with POLICY:
         found = Path[Group](path)
         binding = found.resolve()
     if binding is None:
-        return "externalid", None  # nothing that a group has
+        return path.lower().removeprefix(f"{_OWN}:"), None  # nothing that a group has
+    attribute = binding.field_name.replace("_", "")
+    if attribute != "members":
+        if binding.sub_field_name is not None or found.value_filter is not None:
+            raise InvalidPathException(detail="Only of members may a path choose some.")
+        return attribute, None
     if binding.sub_field_name is not None:
         raise MutabilityException(detail="A member is added or removed, and does not change.")
-    chosen = None if found.value_filter is None else frozenset(_chosen(found.value_filter))
-    return binding.field_name.replace("_", ""), chosen
+    return attribute, None if found.value_filter is None else frozenset(_chosen(found.value_filter))
 
 
 def _chosen(by: FilterNode) -> Iterable[UUID]:
     if isinstance(by, LogicalExpr) and by.op == LogicalOperator.or_:
         return [one for term in by.terms for one in _chosen(term)]
-    if isinstance(by, Comparison) and by.op == CompareOperator.eq and by.attr_path.attr.lower() == "value":
+    if isinstance(by, Comparison) and by.op == CompareOperator.eq and str(by.attr_path).lower() == "value":
         return _ids([{"value": by.value}])
     raise InvalidPathException(detail='Of members, `members[value eq "…"]` is understood.')
 
@@ -133,11 +158,22 @@ def _ids(value: Any) -> list[UUID]:
     """The ids that a value of `members` names."""
     entries = value if isinstance(value, list) else [value]
     if len(entries) > MOST_NAMED:
-        raise InvalidValueException(detail=f"At most {MOST_NAMED} members are named at once.")
+        raise InvalidValueException(detail=_TOO_MANY)
     try:
         return [UUID(_lowered(entry)["value"]) for entry in entries]
     except (KeyError, ValueError, TypeError, AttributeError):
         raise InvalidValueException(detail="A member has the id of somebody of the clinic as its value.") from None
+
+
+def _check_stays(op: str, attribute: str, values: list[Any], group: directory_groups.Group) -> None:
+    """Raise SCIMException unless the group stays as it is by this, or it is of something that nobody keeps here."""
+    if attribute == "externalid" or (attribute.startswith("urn:") and attribute != _OWN):
+        return
+    if attribute not in ("displayname", "id"):
+        raise InvalidPathException(detail="A group has no such attribute that could be changed.")
+    if op == "remove":
+        raise MutabilityException(detail="The id and the name of a group stay.")
+    _check_same({attribute: values[0]}, group)
 
 
 def _check_same(said: Mapping[str, Any], group: directory_groups.Group) -> None:
@@ -149,6 +185,10 @@ def _check_same(said: Mapping[str, Any], group: directory_groups.Group) -> None:
         raise MutabilityException(attribute="id", detail="The id of a group stays.")
 
 
+def _path_of(operation: Any) -> Any:
+    return _lowered(operation).get("path", "") if isinstance(operation, dict) else ""
+
+
 def _schemas(said: Mapping[str, Any]) -> list[str]:
     schemas = said.get("schemas")
     return [one for one in schemas if isinstance(one, str)] if isinstance(schemas, list) else []
@@ -156,5 +196,4 @@ def _schemas(said: Mapping[str, Any]) -> list[str]:
 
 def _lowered(said: Mapping[str, Any]) -> dict[str, Any]:
     """By names without capitals, which SCIM does not tell apart, and without the schema that may stand before one."""
-    prefix = f"{Group.__schema__}:".lower()
-    return {name.lower().removeprefix(prefix): value for name, value in said.items()}
+    return {name.lower().removeprefix(f"{_OWN}:"): value for name, value in said.items()}

@@ -1,7 +1,9 @@
 """The people of a clinic, as the directory of its organization keeps them."""
 
 import asyncio
+import re
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -20,6 +22,12 @@ from web.services import ServicesOf
 
 router = APIRouter(dependencies=[DIRECTORY])
 
+MOST_TRIES = 5
+"""So often is a PATCH that names no version worked out anew, when somebody else was faster."""
+
+_GROUPS = re.compile(r"groups\b", re.IGNORECASE)
+"""What is said of groups in a user: that changes nothing (RFC 7643, 4.1.2)."""
+
 
 @router.get("/Users")
 async def list_users(request: Request, caller: DirectoryOf, services: ServicesOf) -> ScimResponse:
@@ -37,7 +45,7 @@ async def search_users(request: Request, caller: DirectoryOf, services: Services
 async def add_user(request: Request, caller: DirectoryOf, services: ServicesOf) -> ScimResponse:
     """Somebody new."""
     with POLICY:
-        user = User.model_validate(await body_of(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        user = User.model_validate(_plain(await body_of(request)), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
     person = await provisioning.add_person(services, caller, as_said(user))
     answer = _one(request, person, Context.RESOURCE_CREATION_RESPONSE, 201)
     answer.headers["Location"] = f"{base_of(request)}Users/{person.id}"
@@ -62,9 +70,10 @@ async def replace_user(
     """Make of somebody what is said; what is left out goes, but for the language, the roles, and whether they may come in."""
     person = await provisioning.read_person(services, caller, id_in(user_id))
     before = as_user(person, base_of(request))
+    sent = _plain(await body_of(request))
+    keeps_roles = all(value is None for name, value in sent.items() if name.lower() == "roles")
     with POLICY:
-        user = User.model_validate(await body_of(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
-        keeps_roles = "roles" not in user.model_fields_set
+        user = User.model_validate(sent, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
         user.replace(before)
     user.active = before.active if user.active is None else user.active
     user.preferred_language = user.preferred_language or before.preferred_language
@@ -79,16 +88,17 @@ async def replace_user(
 async def patch_user(
     user_id: str, request: Request, caller: DirectoryOf, services: ServicesOf, if_match: IfMatch = None
 ) -> ScimResponse:
-    """Change what is said, and leave the rest."""
-    person = await provisioning.read_person(services, caller, id_in(user_id))
-    user = as_user(person, base_of(request))
+    """Change what is said, and leave the rest. Where somebody was faster, it is worked out anew, unless a version was named."""
+    said, expected = _without_groups(await body_of(request)), _version(if_match)
     with POLICY:
-        patch = PatchOp[User].model_validate(await body_of(request), scim_ctx=Context.RESOURCE_PATCH_REQUEST)
-        patch.patch(user)
-    if _version(if_match) not in (None, person.version):
-        raise Problem("account_changed")
-    # what it changes is what was read
-    person = await provisioning.replace_person(services, caller, person.id, as_said(user), person.version)
+        patch = PatchOp[User].model_validate(said, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
+    for tries_left in reversed(range(MOST_TRIES if expected is None else 1)):
+        try:
+            person = await _patched(request, caller, services, id_in(user_id), patch, expected)
+            break
+        except Problem as problem:
+            if problem.code != "account_changed" or not tries_left:
+                raise
     return _one(request, person, Context.RESOURCE_PATCH_RESPONSE)
 
 
@@ -107,6 +117,59 @@ async def _found(request: Request, caller: Caller, services: ServicesOf, wanted:
         return page_of(wanted, [as_user(person, base) for person in people], User)
 
     return ScimResponse(await asyncio.to_thread(page))
+
+
+async def _patched(
+    request: Request, caller: Caller, services: ServicesOf, user_id: UUID, patch: PatchOp[User], expected: int | None
+) -> PersonInDirectory:
+    """What is read, changed. Raises Problem `account_changed` where it is not what was expected, or another by then."""
+    person = await provisioning.read_person(services, caller, user_id)
+    if expected not in (None, person.version):
+        raise Problem("account_changed")
+    user = as_user(person, base_of(request))
+    with POLICY:
+        patch.patch(user)
+    said = as_said(user)
+    return await provisioning.replace_person(
+        services, caller, person.id, said, person.version, keeps_roles=said.roles == person.said.roles
+    )
+
+
+def _plain(sent: dict[str, Any]) -> dict[str, Any]:
+    """By names without the schema of users."""
+    return {_name_in(name): value for name, value in sent.items()}
+
+
+def _name_in(text: str) -> str:
+    """A name or a path without the schema of users, which may stand before it."""
+    own = f"{User.__schema__}:"
+    return text[len(own) :] if text.lower().startswith(own.lower()) else text
+
+
+def _without_groups(sent: dict[str, Any]) -> dict[str, Any]:
+    """A PATCH without what it says of groups, unless it says nothing else: then that is refused."""
+    name = next((one for one in sent if one.lower() == "operations"), "Operations")
+    operations = sent.get(name)
+    if not isinstance(operations, list):
+        return sent
+    kept = [one for one in map(_operation_without_groups, operations) if one is not None]
+    return {**sent, name: kept} if kept else sent
+
+
+def _operation_without_groups(operation: Any) -> Any:
+    """The operation, as far as it speaks of something else; None where it does not."""
+    if not isinstance(operation, dict):
+        return operation
+    said = {name.lower(): name for name in operation}
+    path, value = operation.get(said.get("path", "path")), operation.get(said.get("value", "value"))
+    if isinstance(path, str) and path:
+        return None if _GROUPS.match(_name_in(path)) else operation
+    if not isinstance(value, dict):
+        return operation
+    rest = {name: of_it for name, of_it in value.items() if _name_in(name).lower() != "groups"}
+    if rest == value:
+        return operation
+    return {**operation, said["value"]: rest} if rest else None
 
 
 def _one(request: Request, person: PersonInDirectory, context: Context, status: int = 200) -> ScimResponse:

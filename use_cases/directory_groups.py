@@ -14,7 +14,6 @@ from domain.requests import Role
 from domain.service_accounts import GROUP_NAMES
 from records import people
 from records.models import Account
-from use_cases.account_letters import send
 from use_cases.caller import Caller
 from use_cases.people import Changing, changing_several
 from use_cases.problems import FieldFault, Problem
@@ -29,8 +28,8 @@ from use_cases.provisioning import (
 )
 from use_cases.services import Services
 
-MOST_MEMBERS = 500
-"""So many people at most join or leave a group in one call: a clinic has some hundreds."""
+MOST_MEMBERS = 200
+"""So many people at most join or leave a group in one call: as long as it takes, other changes of the clinic's accounts wait."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,7 @@ async def change_members(
         if refused:
             raise NotTaken(refused)
         await session.flush()
-        group = _group(caller.clinic_id, role, _known(accounts))
-    await send(services, [letter for at in found for letter in at.letters])
-    return group
+        return _group(caller.clinic_id, role, _known(accounts))
 
 
 async def _take(services: Services, at: Changing, role: Role, said: MembersSaid) -> Problem | None:

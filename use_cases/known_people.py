@@ -49,7 +49,11 @@ async def read_person(services: Services, caller: Caller, account_id: UUID) -> P
 
 
 async def is_shown(session: AsyncSession, caller: Caller, account: Account, clinic: Clinic) -> bool:
-    """Whether that is somebody of a clinic that is known to the caller's, or who acted on a request of theirs."""
+    """Whether that is somebody of a clinic that is known to the caller's, or who acted on a request of theirs; to who has no
+    role, nobody is.
+    """
+    if not caller.viewer.roles:
+        return False
     if set(account.roles).intersection(SHOWN) and await is_known(session, caller, clinic):
         return True
     return await visibility.acted_with(session, caller.clinic_id, account.id)

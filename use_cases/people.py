@@ -8,10 +8,11 @@ import itertools
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -52,6 +53,8 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), 
 Name = Annotated[Line, SAYS_SOMETHING]
 
 EVENTS_SHOWN = 100
+
+log = structlog.get_logger(__name__)
 
 
 class PersonFields(Frozen):
@@ -202,6 +205,7 @@ class Changing:
     account: Account
     now: datetime
     letters: list[UUID]
+    is_welcomed: bool = False
 
     @property
     def is_ones_own(self) -> bool:
@@ -231,17 +235,30 @@ async def changing(services: Starting, by: Administrator, account_id: UUID) -> A
 async def changing_several(
     services: Starting, by: Administrator, clinic_id: UUID, account_ids: Collection[UUID]
 ) -> AsyncIterator[tuple[AsyncSession, list[Changing]]]:
-    """Accounts of one clinic in one transaction: all are changed, or none. Whom `by` may not change there is not among them."""
+    """Accounts of one clinic in one transaction: all are changed, or none. Whom `by` may not change there is not among them.
+
+    Then the letters go, and what is shut to each is followed, whatever becomes of others: it is done, and the repair tries again.
+    """
     async with services.database.session() as session:
         await people.lock_clinic(session, clinic_id)  # as for one: nobody else changes any of the clinic meanwhile
         locked = await people.lock_accounts(session, account_ids)
         accounts = [account for account in locked if account.clinic_id == clinic_id and by.may_change(account)]
         before = {account.id: _standing(account) for account in accounts}
         now = datetime.now(UTC)
-        yield session, [Changing(session, by, account, now, []) for account in accounts]
+        found = [Changing(session, by, account, now, []) for account in accounts]
+        yield session, found
+    await send(services, [letter for at in found for letter in at.letters])
     for account in accounts:
         if _standing(account) != before[account.id] or not account.active:
-            await shut_holders.follow(services, account.id, by)
+            await _follow_later_if_not_now(services, account.id, by)
+
+
+async def _follow_later_if_not_now(services: Starting, account_id: UUID, by: Administrator) -> None:
+    """What was changed stands, and is answered so."""
+    try:
+        await shut_holders.follow(services, account_id, by)
+    except Exception as error:
+        log.error("what is shut to somebody is taken later", account_id=str(account_id), error=type(error).__name__)
 
 
 @asynccontextmanager
@@ -490,6 +507,25 @@ async def _tell_about(at: Changing, changed: Mapping[str, Any], before: Mapping[
         await one_time_links.end_resets_of(at.session, at.account.id, at.now)  # whose links went to the old one
     if "roles" in changed:
         await people.tell_changed(at.session, at.account.id)
+        if not before["roles"] and not await _knows_how_to_come_in(at):
+            await welcome(at)
+
+
+async def welcome(at: Changing) -> None:
+    """Tell the person whom a directory keeps how they come in, once they may, and may do something there; once in a change."""
+    if at.account.active and at.account.roles and not at.is_welcomed:
+        at.letters.append(await account_letters.write_to(at.session, LetterKind.PROVISIONED, at.account, at.now))
+        at.is_welcomed = True
+
+
+async def _knows_how_to_come_in(at: Changing) -> bool:
+    """Whether the person has a password, or came in or was told how since the account was made, or since they came again."""
+    account = at.account
+    left = await account_events.newest(at.session, account.id, [AccountEventKind.LEFT], limit=1)
+    since = left[0].at if left else account.created_at - timedelta(microseconds=1)  # told as it was made
+    if account.has_password or (account.last_used_at is not None and account.last_used_at > since):
+        return True
+    return await account_letters.count_since(at.session, account.id, LetterKind.PROVISIONED, since) > 0
 
 
 def _of(account: Account, names: Collection[str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from use_cases.people import (
     open_again,
     take_over,
     usable_address,
+    welcome,
 )
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -129,9 +130,10 @@ async def add_person(services: Services, caller: Caller, said: DirectoryPerson) 
     async with services.database.session() as session:
         account = await _added(session, caller.clinic_id, said, email, now)
         account_events.note(session, AccountEventKind.PROVISIONED, account, by.hand, now)
-        letters = await _welcome(session, account, now)
+        at = Changing(session, by, account, now, [])
+        await welcome(at)
         person = seen(account)
-    await send(services, letters)
+    await send(services, at.letters)
     return person
 
 
@@ -154,7 +156,7 @@ async def replace_person(
     before, by = await read_person(services, caller, account_id), administrator_of(caller)
     if not said.active:
         before = await _ended(services, by, account_id, expected_version)
-        expected_version = None
+        expected_version = None if expected_version is None else before.version
     if not keeps_roles and before.said.roles != said.roles:
         _check_gives(said)
     return await _changed(services, by, account_id, said, expected_version, keeps_roles=keeps_roles)
@@ -204,7 +206,7 @@ async def _changed(
                 said = said.model_copy(update={"roles": seen(at.account).said.roles})
             if comes_back and (at.account.left_at is None or at.account.external_id != said.external_id):
                 raise Problem("external_id_taken")  # somebody was faster
-            await take_over_said(services, at, said)
+            await take_over_said(services, at, said, hands_over=comes_back)
             if comes_back:
                 at.account.left_at = None
             opens = said.active and not at.account.active
@@ -214,7 +216,7 @@ async def _changed(
             if comes_back:
                 await _start_anew(at)
             elif opens and at.account.last_used_at is None:
-                at.letters.extend(await _welcome(at.session, at.account, at.now))
+                await welcome(at)
             await at.session.flush()
             person = seen(at.account)
     except IntegrityError as error:
@@ -223,20 +225,21 @@ async def _changed(
     return person
 
 
-async def take_over_said(services: Services, at: Changing, said: DirectoryPerson) -> None:
-    """What is new of what was said. Who may sign now and could not before comes in anew; who has their first role is told.
+async def take_over_said(services: Services, at: Changing, said: DirectoryPerson, *, hands_over: bool = False) -> None:
+    """What is new of what was said. Who may sign now and could not before comes in anew. With `hands_over`, who holds requests
+    may lose the role before these are handed over, as who is locked may: who comes again had left them.
 
     Raises Problem `forbidden` for what would change an administrator, and else as `replace_person` does.
     """
     if is_an_administrator(at.account):
         _check_only_ends(at.account, said)
         return
-    account, signed, had_roles = at.account, may_sign(at.account.roles), bool(at.account.roles)
+    account, signed = at.account, may_sign(at.account.roles)
     new = {name: value for name, value in said.model_dump(include=_TOLD).items() if value != getattr(account, name)}
     roles = {*said.roles, *map(Role, set(account.roles) - GIVEN_BY_DIRECTORIES)}
     if roles != set(account.roles):
         new["roles"] = sorted(roles)
-    await take_over(services, at, _Said.model_validate(new), hands_over=not said.active)
+    await take_over(services, at, _Said.model_validate(new), hands_over=hands_over or not said.active)
     if (people.username_as_kept(said.username), said.external_id) != (account.username, account.external_id):
         changed = {name: value for name, value in _naming(said).items() if getattr(account, name) != value}
         for name, value in changed.items():
@@ -245,8 +248,6 @@ async def take_over_said(services: Services, at: Changing, said: DirectoryPerson
             at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
     if may_sign(account.roles) and not signed:
         await _start_anew(at)
-    elif not had_roles and not account.has_password:
-        at.letters.extend(await _welcome(at.session, account, at.now))
 
 
 async def _start_anew(at: Changing) -> None:
@@ -260,7 +261,7 @@ async def _start_anew(at: Changing) -> None:
     await sign_on.unlink_all(at.session, at.account.id)
     await one_time_links.end_resets_of(at.session, at.account.id, at.now)
     await people.revoke_tokens_of(at.session, at.account.id, at.now)
-    at.letters.extend(await _welcome(at.session, at.account, at.now))
+    await welcome(at)
 
 
 async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, email: str, now: datetime) -> Account:
@@ -286,13 +287,6 @@ async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, 
     except IntegrityError as error:
         raise _taken(error) from None
     return account
-
-
-async def _welcome(session: AsyncSession, account: Account, now: datetime) -> list[UUID]:
-    """Tell the person how they come in, once they may, and may do something there."""
-    if not account.active or not account.roles:
-        return []
-    return [await account_letters.write_to(session, LetterKind.PROVISIONED, account, now)]
 
 
 async def _tell_what_is_held(at: Changing) -> None:

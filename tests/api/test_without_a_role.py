@@ -56,6 +56,11 @@ async def test_no_address_shows_them_anything_of_patients_or_colleagues(system: 
                 if answer.status_code >= 500 or any(name in answer.text for name in names):
                     wrong.append(f"{address}: {answer.status_code}")
             problem(await person.get(f"/requests/{request_id}"), 404, "not_found")
+        for colleague in (system.dispatcher.account.id, system.requester.account.id):
+            for kind in ("Practitioner", "PractitionerRole"):
+                for who, status in ((person, 404), (system.requester, 200)):
+                    answer = await http.get(f"/fhir/{kind}/{colleague}", headers=who.http.headers)
+                    assert answer.status_code == status, f"{kind}: {answer.text}"
     assert wrong == []
     assert ok(await person.get("/me"))["roles"] == []
     assert ok(await person.get("/requests"))["items"] == []

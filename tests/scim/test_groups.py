@@ -4,16 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from domain.accounts import LetterKind
 from domain.requests import Role
-from records.models import Clinic
+from records import people
+from records.models import AccountLetter, Clinic
 from tests.api.test_invitations import no_asks
+from tests.eventually import eventually
 from tests.journeys import ok, submitted
 from tests.scim.test_directories import (
     PATCH,
@@ -29,6 +33,8 @@ from tests.scim.test_directories import (
     told,
 )
 from tests.system import Clinician, System, add_person
+from use_cases import provisioning, shut_holders
+from use_cases.directory_groups import MOST_MEMBERS
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 NAMES = ["relais-requester", "relais-dispatcher", "relais-provider"]
@@ -215,6 +221,131 @@ async def test_what_is_said_of_a_person_and_what_groups_say(directory: Grouped) 
     assert await directory.roles(user) == []
 
 
+async def test_roles_that_a_whole_person_speaks_of(directory: Grouped) -> None:
+    """Null says nothing of them; with the schema before it, the name is the same."""
+    user = await directory.someone()
+    done(await directory.change(await directory.group("requester"), add(user)))
+    whole = told(await directory.http.get(f"/Users/{user}"))
+    without = {name: value for name, value in whole.items() if name not in ("roles", "groups", "meta")}
+    told(await directory.http.put(f"/Users/{user}", json={**without, "roles": None}))
+    assert await directory.roles(user) == ["requester"]
+    told(await directory.http.put(f"/Users/{user}", json={**without, f"{USER}:roles": [{"value": "dispatcher"}]}))
+    assert await directory.roles(user) == ["dispatcher"]
+    told(await directory.http.put(f"/Users/{user}", json={**without, f"{USER}:roles": []}))
+    assert await directory.roles(user) == []
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "replace", "value": {"active": False, "groups": []}}],
+        [{"op": "replace", "value": {f"{USER}:Groups": [], "active": False}}],
+        [{"op": "Add", "path": "groups", "value": []}, {"op": "Replace", "path": "active", "value": "False"}],
+        [{"op": "replace", "path": "active", "value": False}, {"op": "remove", "path": f"{USER}:groups[value pr]"}],
+    ],
+)
+async def test_groups_in_a_user_keep_nobody_in(directory: Grouped, operations: list[dict[str, Any]]) -> None:
+    user = await directory.someone()
+    group = await directory.group("requester")
+    done(await directory.change(group, add(user)))
+    assert told(await directory.patch(user, *operations))["active"] is False
+    assert await directory.roles(user) == ["requester"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_role_that_a_group_takes_meanwhile_is_not_given_back(
+    directory: Grouped, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Access ends all the same, whoever was faster."""
+    user = await directory.someone()
+    group = await directory.group("requester")
+    done(await directory.change(group, add(user)))
+    ended, taken = provisioning._ended, False
+
+    async def meanwhile(*args: Any) -> provisioning.PersonInDirectory:
+        nonlocal taken
+        first, taken = not taken, True
+        if first and when == "before":
+            done(await directory.change(group, *take(user)))
+        person = await ended(*args)
+        if first and when == "after":
+            done(await directory.change(group, *take(user)))
+        return person
+
+    monkeypatch.setattr(provisioning, "_ended", meanwhile)
+    left = {"op": "replace", "value": {"active": False, "title": "Infirmière"}}
+    assert told(await directory.patch(user, left))["active"] is False
+    assert taken
+    assert await directory.roles(user) == []
+    assert told(await directory.http.get(f"/Users/{user}"))["title"] == "Infirmière"
+
+
+async def test_a_provider_who_held_requests_comes_again(system: System) -> None:
+    """By an entry that speaks of no roles: a group may give one."""
+    async with directory_of(system) as near:
+        there = Grouped(near.system, near.id, near.http)
+        specialist = await add_person(system, f"again_{uuid4().hex[:8]}", system.clinics["near"], Role.PROVIDER)
+        user, said = str(specialist.account.id), somebody(userName=specialist.account.username)
+        told(await there.patch(user, {"op": "replace", "path": "externalId", "value": said["externalId"]}))
+        request_id = await submitted(system)
+        ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": specialist.id}))
+        assert (await there.http.delete(f"/Users/{user}")).status_code == 204
+        del said["roles"]
+        again = told(await there.http.post("/Users", json=said), 201)
+        assert (again["id"], again["active"], again.get("roles")) == (user, True, None)
+
+
+async def test_who_was_told_of_the_account_is_not_told_again(system: System, directory: Grouped) -> None:
+    """Whoever gave the first role; but who comes again is."""
+    user = await directory.someone()
+    account = await account_of(system, user)
+    ok(await directory.boss.http.patch(f"/api/v1/accounts/{user}", json={"roles": ["requester"]}))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1
+    requesters, dispatchers = await directory.group("requester"), await directory.group("dispatcher")
+    done(await directory.change(requesters, *take(user)))
+    done(await directory.change(dispatchers, add(user)))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1
+    assert (await directory.http.delete(f"/Users/{user}")).status_code == 204
+    again = somebody(userName=account.username, externalId=account.external_id)
+    del again["roles"]
+    assert told(await directory.http.post("/Users", json=again), 201)["id"] == user
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1, "there is nothing to come in for yet"
+    done(await directory.change(requesters, add(user)))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 2
+
+
+async def test_who_came_in_by_a_provider_of_identities_is_not_told_again(system: System, directory: Grouped) -> None:
+    """Though they have no password, and the letter is forgotten."""
+    user = await directory.someone()
+    account = await account_of(system, user)
+    requesters = await directory.group("requester")
+    done(await directory.change(requesters, add(user)))
+    async with system.services.database.session() as session:
+        await session.execute(delete(AccountLetter).where(AccountLetter.account_id == account.id))
+        await people.note_use(session, account.id, datetime.now(UTC))
+    done(await directory.change(requesters, *take(user)))
+    done(await directory.change(requesters, add(user)))
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 0
+
+
+async def test_what_cannot_be_followed_for_one_is_done_for_the_others(
+    system: System, directory: Grouped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the change stands, is answered so, and its letters go."""
+    users = [await directory.someone() for _ in range(3)]
+    followed = []
+
+    async def follow(_services: object, account_id: UUID, _by: object) -> None:
+        followed.append(str(account_id))
+        raise OSError("away")
+
+    monkeypatch.setattr(shut_holders, "follow", follow)
+    done(await directory.change(await directory.group("requester"), add(*users)))
+    assert sorted(followed) == sorted(users)
+    addresses = [(await account_of(system, user)).email for user in users]
+    await eventually(lambda: all(len(system.post_office.kept_for(address)) == 1 for address in addresses))
+
+
 async def test_versions(directory: Grouped) -> None:
     user = await directory.someone()
     group = await directory.group("requester")
@@ -267,6 +398,16 @@ async def test_all_of_it_or_nothing(system: System, directory: Grouped) -> None:
     left = await directory.someone()
     assert (await directory.http.delete(f"/Users/{left}")).status_code == 204
     refused(await directory.change(group, add(left)), 400, "invalidValue")
+
+
+async def test_one_call_moves_some_people(directory: Grouped) -> None:
+    many = [str(uuid4()) for _ in range(MOST_MEMBERS + 1)]
+    group = await directory.group("requester")
+    answer = await directory.change(group, add(*many))
+    refused(answer, 400, "invalidValue")
+    assert many[0] not in answer.json()["detail"], "nobody was looked for"
+    fewer = await directory.change(group, add(*many[1:]))
+    assert many[1] in fewer.json()["detail"]
 
 
 async def test_an_administrator_stays_where_a_whole_list_leaves_them_out(system: System, directory: Grouped) -> None:

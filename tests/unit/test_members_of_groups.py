@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scim2_models import SCIMException
 
 from domain.requests import Role
-from scim.membership import PATCH, patched, replaced
+from scim.membership import LONGEST_PATHS, MOST_NAMED, PATCH, patched, replaced
 from use_cases.directory_groups import Group, Member, MembersSaid
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
@@ -95,6 +95,53 @@ def test_nothing_but_an_empty_list_is_nobody(op: str, empty: object) -> None:
         said({"op": op, "path": "members"})
     with pytest.raises(SCIMException):
         replaced(BEFORE, {"schemas": [GROUP], "members": empty})
+
+
+def kind_of(*operations: dict[str, Any]) -> str | None:
+    with pytest.raises(SCIMException) as refused:
+        said(*operations)
+    return refused.value.scim_type
+
+
+@pytest.mark.parametrize("path", ["members", f"{GROUP}:Members"])
+def test_only_without_a_value_does_everybody_leave(path: str) -> None:
+    assert kind_of({"op": "remove", "path": path, "value": None}) == "invalidValue"
+    assert said({"op": "remove", "path": path}) == MembersSaid(left_out=frozenset({A, B}))
+
+
+@pytest.mark.parametrize("path", [GROUP, GROUP.upper()])
+def test_the_schema_of_groups_is_no_attribute(path: str) -> None:
+    assert said({"op": "add", "path": path, "value": {"members": values(C)}}) == MembersSaid(joins=frozenset({C}))
+    assert kind_of({"op": "remove", "path": path}) == "invalidPath"
+    assert kind_of({"op": "replace", "path": path, "value": values(C)}) == "invalidPath"
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ({"op": "add", "path": "member", "value": values(C)}, "invalidPath"),
+        ({"op": "add", "path": f"{GROUP}:member", "value": values(C)}, "invalidPath"),
+        ({"op": "add", "value": {"member": values(C)}}, "invalidPath"),
+        ({"op": "add", "value": {GROUP: {"members": values(C)}}}, "invalidPath"),
+        ({"op": "remove", "path": "memberz"}, "invalidPath"),
+        ({"op": "remove", "path": "displayName", "value": NAME}, "mutability"),
+        ({"op": "remove", "path": "id", "value": ID}, "mutability"),
+        ({"op": "remove", "path": f'members[value.x eq "{A}"]'}, "invalidPath"),
+        ({"op": "replace", "path": f'displayName[value eq "{A}"]', "value": NAME}, "invalidPath"),
+    ],
+)
+def test_what_is_not_understood_is_refused(operation: dict[str, Any], kind: str) -> None:
+    assert kind_of(operation) == kind
+
+
+def test_one_call_is_bounded_as_a_whole() -> None:
+    many = {"op": "add", "path": "members", "value": values(C) * (MOST_NAMED // 2)}
+    assert said(many, many) == MembersSaid(joins=frozenset({C}))
+    assert kind_of(many, many, {"op": "remove", "path": f'members[value eq "{A}"]'}) == "invalidValue"
+    long = {"op": "remove", "path": " or ".join([f'members[value eq "{D}"'] + [f'value eq "{D}"'] * 30) + "]"}
+    fitting = LONGEST_PATHS // len(str(long["path"]))
+    assert said(*[long] * fitting) == NOTHING
+    assert kind_of(*[long] * (fitting + 1)) == "invalidPath"
 
 
 def test_a_whole_group() -> None:
