@@ -405,9 +405,9 @@ async def test_one_call_moves_some_people(directory: Grouped) -> None:
     group = await directory.group("requester")
     answer = await directory.change(group, add(*many))
     refused(answer, 400, "invalidValue")
-    assert many[0] not in answer.json()["detail"], "nobody was looked for"
+    assert not any(one in answer.json()["detail"] for one in many), "nobody was looked for"
     fewer = await directory.change(group, add(*many[1:]))
-    assert many[1] in fewer.json()["detail"]
+    assert any(one in fewer.json()["detail"] for one in many[1:])
 
 
 async def test_an_administrator_stays_where_a_whole_list_leaves_them_out(system: System, directory: Grouped) -> None:
