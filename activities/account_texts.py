@@ -149,7 +149,7 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("a destruction needs your approval as well"),
         _(
             "An administrator of {clinic} has approved that requests that were kept long enough are destroyed for good. "
-            "Some of them are restricted, and are destroyed only if somebody else approves it, too."
+            "Some of them are destroyed only if somebody else approves it, too."
         ),
         _(
             "Look at the list within three days: approve it as well, or take the approval back: under People, Keeping and "

@@ -37,6 +37,10 @@ _OVER = _("Your access to the request that you were reading in an emergency is o
 _OVER_BY_ITSELF = _(
     "Your access to request %(number)s is over: its time, or it was ended. If it can’t wait, open it again."
 )
+_HELD = _(
+    "Your access to request %(number)s was ended. You can’t open it again for a day; if it can’t wait, have a colleague open "
+    "it, or call the administrators of your clinic."
+)
 _ENDED_BY = _(
     "%(name)s has ended your access to request %(number)s. You can’t open it again for a day; if it can’t wait, have a "
     "colleague open it, or call the administrators of your clinic."
@@ -146,7 +150,8 @@ def _said_of(visit: Visit, openings: Sequence[OpeningView]) -> Notice | None:
     if left.state is OpeningState.OPEN:
         return None
     if left.ended_by is None or left.ended_by.id == visit.caller.id:
-        return Notice("information", visit.say(_OVER_BY_ITSELF, number=left.number))
+        by_itself = _OVER_BY_ITSELF if left.held_until is None else _HELD
+        return Notice("information", visit.say(by_itself, number=left.number))
     return Notice("error", visit.say(_ENDED_BY, number=left.number, name=left.ended_by.name))
 
 

@@ -1870,6 +1870,7 @@ class ToldMessage(Base):
             ),
         ),
         Index("ix_told_messages_partner", "partner_id", "id"),
+        Index("ix_told_messages_asked", "partner_id", postgresql_where=text("event = 'add-service-request'")),
         Index(
             "ix_told_messages_waiting",
             *("partner_id", "next_attempt", "id"),

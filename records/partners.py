@@ -4,10 +4,12 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, delete, exists, false, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
+from domain.messages import MessageEvent
 from domain.requests import HolderKind, Status
 from domain.service_accounts import Scope
 from domain.webhooks import EndpointState
@@ -22,6 +24,7 @@ from records.models import (
     ReceivedRequest,
     RequestRecord,
     ServiceAccount,
+    ToldMessage,
     table_of,
 )
 
@@ -58,6 +61,14 @@ def answers_now() -> ColumnElement[bool]:
         )
     )
     return query.correlate(Account).exists()
+
+
+def answers_or_did(account_id: ColumnElement[uuid.UUID] | InstrumentedAttribute[uuid.UUID]) -> ColumnElement[bool]:
+    """Whether the system of that account answers what its clinic is given, or was ever asked for something: who performs no more
+    still has what it was sent, adds to it, and is asked about it.
+    """
+    asked = exists().where(ToldMessage.partner_id == account_id, ToldMessage.event == MessageEvent.ADD_REQUEST)
+    return or_(exists().where(Partner.account_id == account_id, Partner.performs), asked)
 
 
 async def clinics_outside(session: AsyncSession) -> dict[uuid.UUID, bool]:

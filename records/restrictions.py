@@ -39,7 +39,6 @@ from records.models import (
     AccountKind,
     Json,
     Participant,
-    Partner,
     PartnerEndpoint,
     RequestRecord,
     RequestRestriction,
@@ -118,7 +117,7 @@ _GIVEN = union_all(
     select(ServiceKey.account_id, ServiceKey.given_by).where(ServiceKey.ended_at.is_(None)),
     select(WebhookEndpoint.id, WebhookEndpoint.given_by).where(WebhookEndpoint.account_id.is_(None)),
     select(PartnerEndpoint.account_id, PartnerEndpoint.given_by).where(
-        exists().where(Partner.account_id == PartnerEndpoint.account_id, Partner.performs)
+        partners.answers_or_did(PartnerEndpoint.account_id)
     ),
 ).subquery("given")
 """Who can come in as a system, or hears what a webhook is told: they were given a secret of it that lives, said a key by which it
@@ -190,8 +189,8 @@ def _names(account: type[Account]) -> Exists:
 
 
 def _means_system(account: type[Account]) -> ColumnElement[bool]:
-    """Whether a restriction means a clinic's system: with its administrators, or with the providers for whom it answers."""
-    answers = exists().where(Partner.account_id == account.id, Partner.performs).correlate(account)
+    """Whether a restriction means a clinic's system: with its administrators, or the providers for whom it answers or did."""
+    answers = partners.answers_or_did(account.id)
     of_role = or_(
         RequestRestriction.role == Role.CLINIC_ADMINISTRATOR, and_(RequestRestriction.role == Role.PROVIDER, answers)
     )

@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
 from domain.requests import Request, Role
 from domain.unread_reports import BRINGS_A_REPORT, ends_unread, unread_from
 from records.absences import has_left_or_is_absent
-from records.models import RequestRecord
+from records.models import Account, RequestRecord
 from records.sealed import unread
 
 _READ = {"unread_colleagues_from": None, "unread_clinic_from": None, "unread_told_at": None}
@@ -47,8 +47,14 @@ async def note_reading(
 
 
 def is_shown() -> ColumnElement[bool]:
-    """Whether a report has lain unread for so long that others see it, in SQL, by the database's clock."""
-    away = and_(RequestRecord.unread_colleagues_from <= func.now(), has_left_or_is_absent(RequestRecord.requester_id))
+    """Whether a report has lain unread for so long that others see it, in SQL, by the database's clock. Who is no requester any
+    more reads nothing either.
+    """
+    is_none = exists().where(
+        Account.id == RequestRecord.requester_id, not_(Account.roles.contains([Role.REQUESTER.value]))
+    )
+    cannot = or_(has_left_or_is_absent(RequestRecord.requester_id), is_none)
+    away = and_(RequestRecord.unread_colleagues_from <= func.now(), cannot)
     return func.coalesce(or_(RequestRecord.unread_clinic_from <= func.now(), away), false())
 
 

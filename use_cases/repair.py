@@ -20,6 +20,7 @@ from records.models import GivenCommand
 from records.sealed import NOT_OPENED
 from use_cases import gate, giving
 from use_cases.account_letters import start as start_letter
+from use_cases.each import all_of_them
 from use_cases.gate import Starting
 from use_cases.lost_messages import tell_of_lost_messages
 from use_cases.service_accounts import tell_of_ends
@@ -82,10 +83,17 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
     letters = await _send_lost_letters(services, dry_run)
     stuck = await _tell_stuck(services.engine)
     if not dry_run:
-        await ask_for_what_was_left(services)
-    if not dry_run:  # last: what fails there keeps nothing else from being done, or told
-        await tell_of_lost_messages(services)
+        await _about_partners(services)
     return RepairReport(taken_up=tuple(begun), commands=given, letters=letters, stuck=stuck, taken_away=taken_away)
+
+
+async def _about_partners(services: Starting) -> None:
+    """Last, and each whatever became of the other: what fails here keeps nothing else from being done, or told."""
+    with all_of_them("partners are not looked after now") as each:
+        with each("what was left"):
+            await ask_for_what_was_left(services)
+        with each("what was lost"):
+            await tell_of_lost_messages(services)
 
 
 async def _unfinished(services: Starting) -> AsyncIterator[UUID]:

@@ -5,25 +5,34 @@ See docs/decisions/asking-partners.md.
 
 from uuid import UUID
 
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
 from domain.asked_partners import is_with
+from domain.rules import UnknownRulesError
 from records import partner_outbox, requests, restrictions, service_accounts
 from records.errors import NotFoundError
-from use_cases.each import all_of_them
+from records.sealed import NOT_OPENED
 from use_cases.gate import Starting
+
+log = structlog.get_logger(__name__)
 
 
 async def ask_for_what_was_left(services: Starting) -> int:
     """Ask partners for what their clinics were given and they were not asked, unless it is shut to them; gives for how many.
 
-    One that fails is left for the next time, and the others are asked for; the last failure is raised then.
+    One that can't be read now is logged and left for the next time, and the others are asked for.
     """
     count = 0
     async with services.database.session() as session:
         left = await partner_outbox.left_unasked(session)
-    with all_of_them("a partner could not be asked for a request") as each:
-        for request_id, partner_id in left:
-            with each(request_id):
-                count += await _ask(services, request_id, partner_id)
+    for request_id, partner_id in left:
+        try:
+            count += await _ask(services, request_id, partner_id)
+        except (UnknownRulesError, ValidationError, SQLAlchemyError, *NOT_OPENED) as error:
+            name = type(error).__name__
+            log.error("a partner could not be asked for a request", request_id=str(request_id), error=name)
     return count
 
 

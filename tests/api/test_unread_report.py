@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from domain.notices import Importance, Recipient
-from records.models import RequestRecord
+from domain.requests import Role
+from records.models import Account, RequestRecord
 from tests.api.answers import let_lie, notices, problem
 from tests.api.test_follow_up import away
 from tests.journeys import accepted, ok, reported, signed, written
@@ -102,6 +103,18 @@ async def test_of_who_is_away_colleagues_see_it_after_a_business_day(system: Sys
     async with away(system.requester):
         assert (await seen_by(system, request_id))["requester2"] == READS
     assert "requester2" not in await seen_by(system, request_id), "they are back, and have time until the third day"
+    await has_roles(system.requester, system, [])
+    try:
+        assert (await seen_by(system, request_id))["requester2"] == READS, (
+            "whoever is no requester any more reads nothing"
+        )
+    finally:
+        await has_roles(system.requester, system, [Role.REQUESTER])
+
+
+async def has_roles(who: Clinician, system: System, roles: list[str]) -> None:
+    async with system.services.database.session() as session:
+        (await session.get_one(Account, UUID(who.id))).roles = roles
 
 
 async def reads_the_file(system: System, request_id: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import Role
 from domain.told_partners import MessageState, word_id
 from portal import worklist
-from records import lost_messages, notices, partner_outbox, partners, restrictions
+from records import lost_messages, notices, partner_outbox, partners, requests, restrictions
 from records.models import (
     Account,
     Attachment,
@@ -716,13 +716,14 @@ async def test_a_partner_is_given_up_only_when_nothing_is_with_it(two: Two) -> N
 
 async def test_what_a_partner_was_never_asked_for_is_asked_by_the_upkeep(two: Two) -> None:
     """As of a request that came to its clinic while somebody said that it answers; and what was shut when it was to go, and is
-    not any more. What is shut still is not asked.
+    not any more. What is shut still is not asked, and one that can't be read holds up no other.
     """
     system = two.asks.system
     async with asked_by_hand(two, "Oubliée") as (house, there):
-        ids = [await given(two, house) for _ in range(3)]
+        broken, *ids = [await given(two, house) for _ in range(4)]
         async with system.services.database.session() as session:
-            await session.execute(delete(ToldMessage).where(ToldMessage.request_id == UUID(ids[0])))
+            left = [UUID(broken), UUID(ids[0])]
+            await session.execute(delete(ToldMessage).where(ToldMessage.request_id.in_(left)))
             for id_ in ids[1:]:
                 said: dict[str, Any] = {"reason": "Parenté.", "set_by": UUID(system.administrator.id)}
                 clinic = house.clinic.id, Role.PROVIDER
@@ -735,9 +736,15 @@ async def test_what_a_partner_was_never_asked_for_is_asked_by_the_upkeep(two: Tw
             assert held is not None
             by, now = UUID(system.administrator.id), datetime.now(UTC)
             await restrictions.end(session, held, reason="C’est fini.", ended_by=by, now=now)
+        async with system.services.database.session() as session:
+            row = await requests.lock_request(session, UUID(broken))
+            as_it_is, row.process = row.process, {**row.process, "status": "of_another_relais"}
         for _ in range(2):  # once
             await ask_for_what_was_left(system.services)
+        async with system.services.database.session() as session:
+            (await session.get_one(RequestRecord, UUID(broken))).process = as_it_is
         await house.send()
+        assert await house.told(broken) == []
         assert await house.told(ids[0]) == [("add-service-request", "delivered")]
         assert await house.told(ids[1]) == [("add-service-request", "delivered")]
         assert await house.told(ids[2]) == [("add-service-request", "dropped")]
@@ -1130,6 +1137,18 @@ async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
     assert await lost_of() == []
 
 
+async def it_is_shut_still(two: Two, house: House, partner: ByHand) -> None:
+    """What is shut to a clinic's providers is shut to the system that answered for them, and takes nothing of it."""
+    system, path = two.asks.system, f"/requests/{partner.here}/restrictions"
+    clinic = house.boss.account.clinic_id
+    whom = {"clinic_id": str(clinic), "role": "provider", "reason": "Parenté."}
+    set_ = ok(await system.administrator.post(path, whom), 201)["id"]
+    async with system.services.database.session() as session:
+        assert await restrictions.shuts_out(session, UUID(partner.here), UUID(house.partner_id))
+    assert await partner.say("completed", document(made_pdf("shut"))) != OK
+    ok(await system.administrator.post(f"{path}/{set_}/end", {"reason": "Fini."}))
+
+
 async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two) -> None:
     """It is given up once nothing asked about its reports is open; what it adds comes, and what is asked later goes there."""
     system = two.asks.system
@@ -1148,6 +1167,7 @@ async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two)
         problem(await house.boss.http.put(path, json=terms), 409, "partner_has_requests")
         assert await partner.speak("Non.") == OK
         ok(await house.boss.http.put(path, json=terms))
+        await it_is_shut_still(two, house, partner)
         assert await partner.say("completed", document(made_pdf("added"))) == OK
         assert [kind for kind, _name in await partner.documents()] == ["final", "addendum"]
         ok(await system.requester.post(f"/requests/{id_}/ask-follow-up", {"text": "Et après?"}))

@@ -40,6 +40,7 @@ def upgrade() -> None:
             op.execute(f"UPDATE {table} SET people_told_at = now() WHERE {of_before}")  # noqa: S608 - words of ours
         make_index("ix_told_messages_lost", "told_messages", ["settled_at"], where=IS_LOST)
         make_index("ix_told_messages_untold", "told_messages", ["request_id"], where=f"{IS_LOST} AND {IS_UNTOLD}")
+        make_index("ix_told_messages_asked", "told_messages", ["partner_id"], where="event = 'add-service-request'")
         make_index("ix_partner_messages_not_done", "partner_messages", ["answered_at"], where=IS_NOT_DONE)
         where = f"{IS_NOT_DONE} AND people_told_at IS NULL"
         make_index("ix_partner_messages_untold", "partner_messages", ["request_id"], where=where)
@@ -67,7 +68,7 @@ def _add_keepers() -> None:
 def downgrade() -> None:
     for index in ("ix_partner_messages_untold", "ix_partner_messages_not_done"):
         op.drop_index(index, "partner_messages")
-    for index in ("ix_told_messages_untold", "ix_told_messages_lost"):
+    for index in ("ix_told_messages_asked", "ix_told_messages_untold", "ix_told_messages_lost"):
         op.drop_index(index, "told_messages")
     op.drop_column("partner_messages", "has_report")
     for table in ("partner_messages", "told_messages"):
