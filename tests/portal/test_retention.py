@@ -82,7 +82,7 @@ async def test_a_second_administrator_approves_what_is_restricted(portal: Portal
             await page.goto(where)
             shown = await page.inner_text("main")
             assert "autre personne de l’administration approuve aussi cette liste" in shown, state
-            assert "Accès restreint" in shown
+            assert "Une seconde approbation est requise" in shown
         assert await overflow_and_barriers(portal, who, (where, f"{where}/approve")) == []
         if state == "waiting":
             await approve(who, seen["id"])
@@ -101,7 +101,7 @@ async def test_a_second_administrator_approves_what_is_restricted(portal: Portal
         await page.get_by_role("button", name="Détruire définitivement").click()
         shown = await page.inner_text("main")
         assert "Destruction approuvée aussi par" in shown
-        assert "Accès restreint" not in shown
+        assert "Une seconde approbation est requise" not in shown
     assert await outcomes(own, seen["id"]) == {request_id: ("destroyed", None)}
 
 
