@@ -298,8 +298,12 @@ async def link_in(
 ) -> list[UUID]:
     """The identity is the account's from now on. Gives the letters that tell it, at every address that is concerned.
 
-    Raises Problem `identity_taken` when it is somebody else's, or the account has another one there.
+    Raises Problem `identity_taken` when it is somebody else's, or the account has another one there, and `sign_on_expired` where
+    it was locked, or its ways in were taken, since `account` was loaded: what was begun before leads nobody in.
     """
+    present = await people.lock_account(session, account.id)
+    if present is None or not present.active or present.password_hash != account.password_hash:
+        raise Problem("sign_on_expired")
     email = _usable(identity.email)
     if not await records.link(session, account.id, identity.issuer, identity.subject, email, now):
         raise Problem("identity_taken")

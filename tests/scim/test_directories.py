@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,8 +19,11 @@ from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.requests import Role
 from records import people
-from records.models import Account, AccountLetter, AuditEntry, Clinic
+from records.account_events import Hand
+from records.models import Account, AccountLetter, AuditEntry, Clinic, Side
+from records.sign_on import account_linked_with
 from server import create_app
+from sign_on.id_tokens import Identity
 from tests.api.answers import problem
 from tests.api.test_accounts import anybody
 from tests.api.test_invitations import NEW, choose, code_for, forget, no_asks
@@ -27,6 +31,8 @@ from tests.api.test_service_accounts import connected
 from tests.eventually import eventually
 from tests.journeys import ok, submitted
 from tests.system import Clinician, System, add_person
+from use_cases.problems import Problem
+from use_cases.sign_on import link_in
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -531,3 +537,26 @@ async def letters_of(system: System, account: Account, kind: LetterKind) -> int:
     async with system.services.database.session() as session:
         query = select(func.count()).where(AccountLetter.account_id == account.id, AccountLetter.kind == kind)
         return await session.scalar(query) or 0
+
+
+async def test_a_link_that_was_under_way_when_the_ways_in_were_taken_leads_nobody_in(system: System) -> None:
+    """Else whoever began it as somebody who may not sign would come in as one who may."""
+    who = await add_person(system, f"links_{uuid4().hex[:8]}", system.clinics["near"], Role.REQUESTER)
+    id_, now = UUID(who.id), datetime.now(UTC)
+    by = Hand(id_, Side.PORTAL, "192.0.2.7")
+    identity = Identity("https://idp.example.com", f"subject {uuid4()}", "token")
+    async with system.services.database.session() as session:
+        seen = await session.get_one(Account, id_)
+    async with system.services.database.session() as session:
+        (await session.get_one(Account, id_)).password_hash = people.no_password()
+    with pytest.raises(Problem) as told_:
+        async with system.of_api.database.session() as session:
+            await link_in(session, seen, identity, "demo", by, now)
+    assert told_.value.code == "sign_on_expired"
+    async with system.services.database.session() as session:
+        assert await account_linked_with(session, identity.issuer, identity.subject) is None
+        seen = await session.get_one(Account, id_)
+    async with system.of_api.database.session() as session:
+        await link_in(session, seen, identity, "demo", by, now)
+    async with system.services.database.session() as session:
+        assert (await account_linked_with(session, identity.issuer, identity.subject)) is not None
