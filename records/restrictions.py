@@ -91,9 +91,13 @@ def _shut_to(
 
 
 def _wrote_it(account_id: ColumnExpressionArgument[uuid.UUID] | uuid.UUID) -> Exists:
-    """Whether it is who asked, or the system that has made the request for them."""
-    wrote_it = or_(_ASKED.requester_id == account_id, _ASKED.system_id == account_id)
-    return exists().where(_ASKED.id == RequestRestriction.request_id, wrote_it)
+    return exists().where(_ASKED.id == RequestRestriction.request_id, _ASKED.requester_id == account_id)
+
+
+def _made_it(system: type[Account]) -> Exists:
+    """Whether it is the system that has made the request for who asked. Apart from them: lists are planned by that alone."""
+    made = exists().where(_ASKED.id == RequestRestriction.request_id, _ASKED.system_id == system.id)
+    return made.correlate(RequestRestriction, system)
 
 
 def _means(account: type[Account]) -> ColumnElement[bool]:
@@ -182,10 +186,10 @@ def is_shut_to_account(
 
 def _names(account: type[Account]) -> Exists:
     """Restrictions that hold and shut somebody out, or a system; of which request is still to be said."""
-    is_system = account.kind == AccountKind.SERVICE
-    means = or_(_means(account), and_(is_system, _means_system(account)))
     wrote_it = _wrote_it(account.id).correlate(RequestRestriction, account)
-    return exists().where(_holds(), or_(and_(means, ~wrote_it), and_(is_system, _means_keeper(account))))
+    of_system = or_(and_(_means_system(account), ~_made_it(account)), _means_keeper(account))
+    means = or_(and_(_means(account), ~wrote_it), and_(account.kind == AccountKind.SERVICE, of_system))
+    return exists().where(_holds(), means)
 
 
 def _means_system(account: type[Account]) -> ColumnElement[bool]:
