@@ -7,7 +7,8 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import version as package_version
@@ -326,13 +327,10 @@ def show_restrictions(
     """List to whom a request is shut at the wish of the person whom it is about; without the reasons."""
     from settings import get_settings
     from use_cases.by_hand import restrictions_of
-    from use_cases.problems import Problem
 
-    try:
+    said = {"not_found": f"There is no request {number}.", "forbidden": f"{by} is no operator who may see it."}
+    with _told(said):
         found = asyncio.run(restrictions_of(get_settings(), number, username=by))
-    except Problem as problem:
-        said = {"not_found": f"There is no request {number}.", "forbidden": f"{by} is no operator who may see it."}
-        raise StartError(said.get(problem.code, problem.code)) from None
     for one in found.restrictions:
         whom = one.person.name if one.person else f"{one.role} of {one.clinic}"
         typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {whom}")
@@ -351,15 +349,13 @@ def end_restriction(
 
     from settings import get_settings
     from use_cases.by_hand import end_restriction as end
-    from use_cases.problems import Problem
 
+    said = {"not_found": "There is no such restriction.", "forbidden": f"{by} is no operator who may end it."}
     try:
-        asyncio.run(end(get_settings(), number, restriction, reason=reason, username=by))
+        with _told(said):
+            asyncio.run(end(get_settings(), number, restriction, reason=reason, username=by))
     except ValidationError:
         raise StartError("The reason must say something, in at most 1,000 characters that can be stored.") from None
-    except Problem as problem:
-        said = {"not_found": "There is no such restriction.", "forbidden": f"{by} is no operator who may end it."}
-        raise StartError(said.get(problem.code, problem.code)) from None
     typer.echo("The restriction has ended.")
 
 
@@ -420,13 +416,10 @@ def show_holds(
     """List which clinics keep a request beyond its time, also by holds of its patient elsewhere; without the reasons."""
     from settings import get_settings
     from use_cases.by_hand import holds_of
-    from use_cases.problems import Problem
 
-    try:
+    said = {"not_found": f"There is no request {number}.", "forbidden": f"{by} is no operator who may see it."}
+    with _told(said):
         found = asyncio.run(holds_of(get_settings(), number, username=by))
-    except Problem as problem:
-        said = {"not_found": f"There is no request {number}.", "forbidden": f"{by} is no operator who may see it."}
-        raise StartError(said.get(problem.code, problem.code)) from None
     for one in found:
         of_whom = "the whole patient" if one.whole_patient else "this request"
         typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {of_whom}, by {one.clinic}, set at {one.number}")
@@ -442,17 +435,14 @@ def lift_hold(
     """Lift a hold of a clinic to all of whose administrators the request is shut, after asking that clinic."""
     from settings import get_settings
     from use_cases.by_hand import lift_hold as lift
-    from use_cases.problems import Problem
 
-    try:
+    said = {
+        "not_found": "There is no such hold.",
+        "forbidden": f"{by} is no operator who may lift it (who belongs to the clinic that asked, or has restricted the "
+        "request, may not), or an administrator of the clinic still can.",
+    }
+    with _told(said):
         asyncio.run(lift(get_settings(), number, hold, username=by))
-    except Problem as problem:
-        said = {
-            "not_found": "There is no such hold.",
-            "forbidden": f"{by} is no operator who may lift it (who belongs to the clinic that asked, or has restricted the "
-            "request, may not), or an administrator of the clinic still can.",
-        }
-        raise StartError(said.get(problem.code, problem.code)) from None
     typer.echo("The hold is lifted.")
 
 
@@ -472,22 +462,19 @@ def second_approval(
     """Approve as well that a restricted request of an approved list is destroyed, where its clinic has nobody else who can."""
     from settings import get_settings
     from use_cases.by_hand import second_destruction
-    from use_cases.problems import Problem
 
     which = number or whole
     if which is None or (number and whole):
         raise StartError("Give the number of a request, or --list and a list.")
-    try:
+    said = {
+        "not_found": f"{which} is, or stands on, no list that is approved.",
+        "forbidden": f"{by} is no operator who may approve it as well, or an administrator of the clinic still can.",
+        "not_a_second_person": f"{by} has approved the list, or their account was changed since it was made.",
+        "needs_no_second": "Nothing of it waits for a second approval: it is not restricted, on hold, or was approved.",
+        "destruction_begun": "The days are over: what stands on the list is being destroyed, or was.",
+    }
+    with _told(said):
         seconded = asyncio.run(second_destruction(get_settings(), which, username=by))
-    except Problem as problem:
-        said = {
-            "not_found": f"{which} is, or stands on, no list that is approved.",
-            "forbidden": f"{by} is no operator who may approve it as well, or an administrator of the clinic still can.",
-            "not_a_second_person": f"{by} has approved the list, or their account was changed since it was made.",
-            "needs_no_second": "Nothing of it waits for a second approval: it is not restricted, on hold, or was approved.",
-            "destruction_begun": "The days are over: what stands on the list is being destroyed, or was.",
-        }
-        raise StartError(said.get(problem.code, problem.code)) from None
     typer.echo(f"Approved by a second person: {', '.join(seconded)}.")
 
 
@@ -1181,6 +1168,17 @@ def _repairable() -> tuple[type[Exception], ...]:
         ProvidersError,
         SettingsError,
     )
+
+
+@contextmanager
+def _told(said: Mapping[str, str]) -> Iterator[None]:
+    """What is refused inside is told in these words, by its code; what has none, by the code."""
+    from use_cases.problems import Problem
+
+    try:
+        yield
+    except Problem as problem:
+        raise StartError(said.get(problem.code, problem.code)) from None
 
 
 def _run(function: Callable[[], object]) -> None:

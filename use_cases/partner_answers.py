@@ -9,10 +9,7 @@ import io
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
 from uuid import UUID
-
-from pydantic import BaseModel, ValidationError
 
 from domain import commands as c
 from domain.asked_partners import is_with
@@ -34,18 +31,16 @@ from translations import gettext_noop as _
 from use_cases import outside_reports
 from use_cases.attended import Attended
 from use_cases.caller import Caller
-from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out, see_through
+from use_cases.commands import Call, Moment, Order, carry_out, see_through
 from use_cases.new_attachments import examined_in_turn
 from use_cases.orders import Accept, CommentBody, FollowUpAnswerBody
 from use_cases.outside_reports import OutsideReport
-from use_cases.partner_requests import Done, command_id
+from use_cases.partner_requests import Done, command_id, is_done, valid
 from use_cases.performed import Performed, Report, Step, Word
-from use_cases.problems import FieldFault, Problem, input_faults
+from use_cases.problems import FieldFault, Problem
 from use_cases.said import OrderName
 from use_cases.scanning import scanner_of
 from use_cases.services import Services
-
-M = TypeVar("M", bound=BaseModel)
 
 _TAKEN_UP = frozenset({TaskStatus.ACCEPTED.value, TaskStatus.IN_PROGRESS.value, "on-hold"})
 _GIVEN_UP = frozenset({TaskStatus.CANCELLED.value, TaskStatus.FAILED.value, "entered-in-error"})
@@ -176,7 +171,7 @@ class _Way:
     async def is_given(self) -> bool:
         """Whether all of the message was done before, or is now."""
         receipt = await see_through(self.services, self.call())
-        return receipt is not None and _is_done(receipt)
+        return receipt is not None and is_done(receipt)
 
     async def go(self) -> None:
         """What the message says, done."""
@@ -194,9 +189,9 @@ class _Way:
         self._must_be_theirs()
         if self.row.status in (Status.REPORTED, Status.CLOSED):
             asked = await self._asked_about_report(self.said.replies_to)
-            await self._give(_made(_Answer, text=self._whole(self.said.text), follow_up_id=asked))
+            await self._give(valid(_Answer, text=self._whole(self.said.text), follow_up_id=asked))
         else:
-            await self._give(_made(_Question, text=self._whole(self.said.text)))
+            await self._give(valid(_Question, text=self._whole(self.said.text)))
 
     async def _step(self, step: Step) -> None:
         """What became of the Task. What ends one that is not with the partner any more, or ended what was submitted again since,
@@ -208,9 +203,9 @@ class _Way:
         self._must_be_theirs()
         if step.status == TaskStatus.REJECTED and self.row.status is Status.AWAITING_ACCEPTANCE:
             reason = ReturnReason.NOT_ELIGIBLE if step.is_not_eligible else ReturnReason.INCOMPLETE_SUBMISSION
-            await self._give(_made(_Return, reason=reason, text=self._whole(step.reason or self._say(_NO_REASON))))
+            await self._give(valid(_Return, reason=reason, text=self._whole(step.reason or self._say(_NO_REASON))))
         elif ends:
-            await self._give(_made(CommentBody, comment=self._whole(step.reason or self._say(_GIVEN_BACK))))
+            await self._give(valid(CommentBody, comment=self._whole(step.reason or self._say(_GIVEN_BACK))))
         elif step.status in _TAKEN_UP:
             await self._take_up()
         elif step.status == TaskStatus.COMPLETED:
@@ -296,7 +291,7 @@ class _Way:
         language = language_named(self.partner.language)
         said = self.said
         report = OutsideReport(new[0].content, kind, said.needs_visit, said.is_urgent, language, follow_up_id=asked)
-        _is_done(await outside_reports.keep(self.services, self.call(_digest(new[0])[:12], by=new[0]), report))
+        is_done(await outside_reports.keep(self.services, self.call(_digest(new[0])[:12], by=new[0]), report))
         if len(new) > 1:
             raise Problem("not_yet")
 
@@ -346,7 +341,7 @@ class _Way:
 
     async def _give(self, order: Order, part: str = "") -> None:
         """Give the command. Raises Problem `engine_unreachable` where it waits for a worker: then it is not done yet."""
-        _is_done(await carry_out(self.services, self.call(part), order))
+        is_done(await carry_out(self.services, self.call(part), order))
 
     def _say(self, text: str) -> str:
         return gettext_for(language_named(self.partner.language))(text)
@@ -379,18 +374,3 @@ def _names_of(request_id: UUID, version: int) -> set[Word]:
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def _made(model: type[M], **parts: Any) -> M:
-    """What is ordered, of what a stranger has written. Raises Problem `invalid_input`."""
-    try:
-        return model(**parts)
-    except ValidationError as error:
-        raise Problem("invalid_input", input_faults(error)) from None
-
-
-def _is_done(receipt: CommandReceipt) -> bool:
-    """Raises Problem `engine_unreachable` for what waits for a worker."""
-    if receipt.state == "queued":
-        raise Problem("engine_unreachable")
-    return True

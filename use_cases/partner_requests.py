@@ -210,7 +210,7 @@ class Way:
     async def is_given(self, caller: Caller, request_id: UUID) -> bool:
         """Whether the message's command was given before, and is done. Raises as `give` does."""
         receipt = await see_through(self.services, self.call(caller, request_id))
-        return receipt is not None and _is_done(receipt)
+        return receipt is not None and is_done(receipt)
 
     async def add(self, caller: Caller) -> Done:
         """A new request, submitted. A draft that an earlier message has left goes on instead of a second one.
@@ -263,7 +263,7 @@ class Way:
 
     async def _begin(self, caller: Caller, offering: ServiceOffering) -> UUID:
         form = self._fitted(offering)
-        draft = _made(
+        draft = valid(
             NewDraft,
             offering=offering.code,
             clinic=self.partner.dispatch_clinic_id,
@@ -283,7 +283,7 @@ class Way:
 
         Raises Refusal `version_conflict` when somebody has changed the form since it was read: then it is for the next try.
         """
-        changed = _made(
+        changed = valid(
             DraftChanges,
             priority=self.said.priority,
             patient=merged(row.form["patient"], form.given),
@@ -344,7 +344,7 @@ class Way:
         text = told or (self._say(_("See the attached files.")) if kept.ids else "")
         text = "\n".join(part for part in (text, *self._not_taken_told(left)) if part)
         if text:
-            await self.give(caller, row.id, _made(AdditionBody, text=_whole(text), attachment_ids=kept.ids))
+            await self.give(caller, row.id, valid(AdditionBody, text=_whole(text), attachment_ids=kept.ids))
         return left
 
     async def revoke(self, caller: Caller, row: RequestRecord) -> None:
@@ -356,10 +356,10 @@ class Way:
         for _look in range(_LOOKS_AT_MOST):
             if row.status is Status.ACCEPTED:
                 wish = self._say(_("The requester asks to cancel this request."))
-                await self.give(caller, row.id, _made(AdditionBody, text=_whole(f"{wish}\n{reason}")))
+                await self.give(caller, row.id, valid(AdditionBody, text=_whole(f"{wish}\n{reason}")))
                 return
             try:
-                await self.give(caller, row.id, _made(ReasonBody, reason=_whole(reason)), row.version)
+                await self.give(caller, row.id, valid(ReasonBody, reason=_whole(reason)), row.version)
             except Refusal as refusal:
                 if refusal.code is not RefusalCode.VERSION_CONFLICT:
                     raise
@@ -375,7 +375,7 @@ class Way:
             if self.said.files:
                 raise Problem("not_editable")  # nothing can be attached any more
             text = self._text_of(caller, _Kept())
-            await self.give(caller, row.id, _made(FollowUpBody, text=text))
+            await self.give(caller, row.id, valid(FollowUpBody, text=text))
             return
         question = await self._question_meant(row)
         await must_be_allowed(self.services, self.call(caller, row.id), AnswerBody if question else AdditionBody)
@@ -384,9 +384,9 @@ class Way:
         kept = await self._add_files(caller, row.id)
         text = self._text_of(caller, kept)
         if question is not None:
-            order: Order = _made(AnswerBody, question_id=question, text=text, attachment_ids=kept.ids)
+            order: Order = valid(AnswerBody, question_id=question, text=text, attachment_ids=kept.ids)
         else:
-            order = _made(AdditionBody, text=text, attachment_ids=kept.ids)
+            order = valid(AdditionBody, text=text, attachment_ids=kept.ids)
         await self.give(caller, row.id, order)
 
     async def _question_meant(self, row: RequestRecord) -> UUID | None:
@@ -442,7 +442,7 @@ class Way:
 
     async def give(self, caller: Caller, request_id: UUID, order: Order, expected_version: int | None = None) -> None:
         """Give the command. Raises Problem `engine_unreachable` where it waits for a worker: then it is not done yet."""
-        _is_done(await carry_out(self.services, self.call(caller, request_id, expected_version), order))
+        is_done(await carry_out(self.services, self.call(caller, request_id, expected_version), order))
 
     def _offering(self) -> str:
         """Which offering is meant. Raises Problem `unknown_offering`."""
@@ -555,7 +555,7 @@ def _numbers(members: Mapping[str, object]) -> dict[str, float]:
     return {name: value for name, value in members.items() if isinstance(value, int | float)}
 
 
-def _made(model: type[M], **parts: Any) -> M:
+def valid(model: type[M], **parts: Any) -> M:
     """What is ordered, of what a stranger has written. Raises Problem `invalid_input`."""
     try:
         return model(**parts)
@@ -563,7 +563,7 @@ def _made(model: type[M], **parts: Any) -> M:
         raise Problem("invalid_input", input_faults(error)) from None
 
 
-def _is_done(receipt: CommandReceipt) -> bool:
+def is_done(receipt: CommandReceipt) -> bool:
     """Raises Problem `engine_unreachable` for what waits for a worker."""
     if receipt.state == "queued":
         raise Problem("engine_unreachable")
