@@ -65,7 +65,7 @@ async def _body(request: Request) -> bytes:
 
 
 PROOFS = {"password", "code", "passkey"}
-"""The fields of a body that prove who signs (`use_cases.signing.Proof`)."""
+"""The fields of a body that prove who acts (`use_cases.proofs.Proof`)."""
 
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key, scope="function")]
 """The caller's Idempotency-Key, if there is one."""

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
-from scim2_models import Context, ListResponse, Resource, SearchRequest
+from fastapi.responses import Response
+from scim2_models import Context, ListResponse, Resource, ResponseParameters, SearchRequest
 from scim2_models import InvalidFilterException as TooLong
 from scim2_models import InvalidSyntaxException as NotUnderstood
 
 from domain.service_accounts import Scope
+from scim.answers import ScimResponse
 from scim.resources import MOST_AT_ONCE, POLICY
 from use_cases.caller import Caller
 from use_cases.problems import Problem
@@ -88,3 +90,18 @@ def page_of(wanted: dict[str, Any], found: Sequence[Resource[Any]], kind: Any) -
         )
         told: dict[str, Any] = listed.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search)
     return told
+
+
+def one_of(
+    request: Request, found: Resource[Any], version: object, context: Context, status: int = 200
+) -> ScimResponse:
+    """One resource, or what of it is wanted, with its version."""
+    kind: Any = type(found)
+    wanted = ResponseParameters[kind].model_validate(dict(request.query_params), scim_policy=POLICY)
+    told = found.model_dump(scim_ctx=context, response_parameters=wanted)
+    return ScimResponse(told, status, {"ETag": etag(version)})
+
+
+def not_modified(version: object) -> Response:
+    """Whoever asks has this version already."""
+    return Response(status_code=304, headers={"ETag": etag(version)})

@@ -5,11 +5,23 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from scim2_models import Context, InvalidValueException, ResponseParameters, UniquenessException
+from scim2_models import Context, InvalidValueException, UniquenessException
 
 from domain.service_accounts import GROUP_NAMES
 from scim.answers import ScimResponse
-from scim.calls import DirectoryOf, IfMatch, IfNoneMatch, body_of, check_filter, etag, id_in, page_of, version_in
+from scim.calls import (
+    DirectoryOf,
+    IfMatch,
+    IfNoneMatch,
+    body_of,
+    check_filter,
+    etag,
+    id_in,
+    not_modified,
+    one_of,
+    page_of,
+    version_in,
+)
 from scim.discovery import SCIMForbidden, base_of
 from scim.membership import patched, replaced
 from scim.resources import POLICY, Group, as_group
@@ -52,7 +64,7 @@ async def get_group(
     """One of them."""
     group = await directory_groups.read_group(services, caller, id_in(group_id))
     if if_none_match is not None and version_in(if_none_match) == group.version:
-        return Response(status_code=304, headers={"ETag": etag(group.version)})
+        return not_modified(group.version)
     return _one(request, group, Context.RESOURCE_QUERY_RESPONSE)
 
 
@@ -98,6 +110,4 @@ async def _found(request: Request, caller: Caller, services: ServicesOf, wanted:
 
 
 def _one(request: Request, group: directory_groups.Group, context: Context) -> ScimResponse:
-    wanted = ResponseParameters[Group].model_validate(dict(request.query_params), scim_policy=POLICY)
-    told = as_group(group, base_of(request)).model_dump(scim_ctx=context, response_parameters=wanted)
-    return ScimResponse(told, headers={"ETag": etag(group.version)})
+    return one_of(request, as_group(group, base_of(request)), group.version, context)

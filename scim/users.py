@@ -7,10 +7,21 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from scim2_models import Context, PatchOp, ResponseParameters
+from scim2_models import Context, PatchOp
 
 from scim.answers import ScimResponse
-from scim.calls import DirectoryOf, IfMatch, IfNoneMatch, body_of, check_filter, etag, id_in, page_of, version_in
+from scim.calls import (
+    DirectoryOf,
+    IfMatch,
+    IfNoneMatch,
+    body_of,
+    check_filter,
+    id_in,
+    not_modified,
+    one_of,
+    page_of,
+    version_in,
+)
 from scim.discovery import base_of
 from scim.resources import POLICY, User, as_said, as_user
 from use_cases import provisioning
@@ -59,7 +70,7 @@ async def get_user(
     """One of them."""
     person = await provisioning.read_person(services, caller, id_in(user_id))
     if if_none_match is not None and _version(if_none_match) == person.version:
-        return Response(status_code=304, headers={"ETag": etag(person.version)})
+        return not_modified(person.version)
     return _one(request, person, Context.RESOURCE_QUERY_RESPONSE)
 
 
@@ -173,9 +184,7 @@ def _operation_without_groups(operation: Any) -> Any:
 
 
 def _one(request: Request, person: PersonInDirectory, context: Context, status: int = 200) -> ScimResponse:
-    wanted = ResponseParameters[User].model_validate(dict(request.query_params), scim_policy=POLICY)
-    told = as_user(person, base_of(request)).model_dump(scim_ctx=context, response_parameters=wanted)
-    return ScimResponse(told, status, {"ETag": etag(person.version)})
+    return one_of(request, as_user(person, base_of(request)), person.version, context, status)
 
 
 def _version(header: str | None) -> int | None:

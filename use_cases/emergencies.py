@@ -35,14 +35,10 @@ from use_cases.attempts import Begun
 from use_cases.caller import Caller
 from use_cases.guessing import Counter
 from use_cases.names import Names, PersonView
-from use_cases.passkey_answers import MAX_ANSWER
-from use_cases.passwords import MAX_PASSWORD
-from use_cases.problems import FieldFault, Problem
-from use_cases.second_factor import check_again
+from use_cases.problems import Problem
+from use_cases.proofs import Proof, proved_by
 from use_cases.services import Services
-from use_cases.sign_in import MAX_CODE, proves_again
 from use_cases.views import View
-from use_cases.ways_in import proves_by_password
 
 log = structlog.get_logger(__name__)
 
@@ -70,28 +66,8 @@ class Wanted(Discreet):
     reason: Said = Field(examples=["La personne est inconsciente à l’urgence; son traitement n’est pas connu."])
 
 
-class NewOpening(Wanted):
+class NewOpening(Proof, Wanted):
     """The same, with the second proof of identity, as for a signature."""
-
-    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] | None = Field(
-        None,
-        repr=False,
-        description="Needed, but for who signs in through their organization only, and has just confirmed there, in the portal, "
-        "that it is they.",
-        examples=["correct horse battery staple"],
-    )
-    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)] | None = Field(
-        None,
-        repr=False,
-        description="A code of the second factor, or a recovery code, where they have one.",
-        examples=[None],
-    )
-    passkey: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ANSWER)] | None = Field(
-        None,
-        repr=False,
-        description="Instead of a code, what a passkey answered, as a browser gives it (JSON).",
-        examples=[None],
-    )
 
 
 class OpeningState(StrEnum):
@@ -259,16 +235,11 @@ def _tries(caller: Caller) -> tuple[Counter, ...]:
 
 async def _prove(services: Services, caller: Caller, new: NewOpening, command_id: str) -> None:
     """A proof is for this command, this number and this reason alone; sent again with them, it is good."""
-    if not await proves_by_password(services, caller.account):
-        confirmed = await step_up.spend(services, caller, used_for(command_id))
-        if confirmed.matter_sha256 != _matter(new):
-            raise Problem("step_up_needed")
-        return
-    if new.password is None:
-        raise Problem("invalid_input", [FieldFault("password", "required")])
-    if not await proves_again(services, caller, new.password):
-        raise Problem("wrong_password")
-    await check_again(services, caller, new.code, new.passkey, used_for(command_id, new), whoever=True)
+    confirmed_for, answered_for = used_for(command_id), used_for(command_id, new)
+    proved = await proved_by(
+        services, caller, new, confirmed_for=confirmed_for, answered_for=answered_for, whoever=True
+    )
+    proved.must_be_for(_matter(new))
 
 
 def _matter(wanted: Wanted) -> str:

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
-from domain.model import COMPOSED, SAYS_SOMETHING, Discreet, storable
+from domain.model import COMPOSED, SAYS_SOMETHING, storable
 from domain.offerings import CalledFor, FormField, calls_of
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
@@ -24,48 +23,22 @@ from use_cases.attempts import Begun
 from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out, must_be_allowed
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
-from use_cases.one_time_codes import Method
 from use_cases.paper import paper
-from use_cases.passkey_answers import MAX_ANSWER
-from use_cases.passwords import MAX_PASSWORD
 from use_cases.printable import check_length, check_texts
-from use_cases.problems import FieldFault, Problem, field_faults
+from use_cases.problems import Problem, field_faults
+from use_cases.proofs import Proof, Proved, proved_by
 from use_cases.report_drafts import obstacles, template_of
-from use_cases.second_factor import check_again
 from use_cases.services import Services
-from use_cases.sign_in import MAX_CODE, proves_again
 from use_cases.verification import VERIFICATION_PAGE
-from use_cases.ways_in import proves_by_password
 
 
-class Proof(Discreet):
-    """The second proof of identity: the signer's password, again, and a code where they have a second factor."""
+class SigningProof(Proof):
+    """The second proof of identity of who signs, and in which language."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] | None = Field(
-        None,
-        repr=False,
-        description="Needed, but for who signs in through their organization only, and has just confirmed there, in the portal, "
-        "that it is they.",
-        examples=["correct horse battery staple"],
-    )
-    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)] | None = Field(
-        None,
-        repr=False,
-        description="A code of the signer's second factor, or a recovery code, where they have one.",
-        examples=[None],
-    )
-    passkey: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ANSWER)] | None = Field(
-        None,
-        repr=False,
-        description="Instead of a code, what a passkey answered, as a browser gives it (JSON).",
-        examples=[None],
-    )
     language: Language | None = Field(None, description="Language of the document; the signer's own if empty.")
 
 
-class SignBody(Proof):
+class SignBody(SigningProof):
     """Sign the draft as it is saved."""
 
     kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL] = Field(examples=["final"])
@@ -76,7 +49,7 @@ class SignBody(Proof):
     )
 
 
-class AddendumBody(Proof):
+class AddendumBody(SigningProof):
     """What is to be added to the final report; also as the answer to what was asked about it."""
 
     follow_up_id: UUID | None = Field(
@@ -96,20 +69,6 @@ class SigningReceipt(CommandReceipt):
     """What became of a signature. The document is there when `state` is `done`."""
 
     document: DocumentView | None
-
-
-@dataclass(frozen=True)
-class _Proved:
-    """How a signer has proved who they are; where a provider confirmed it, what may be signed, and what it said."""
-
-    method: Method
-    matter_sha256: str | None = None
-    evidence: Mapping[str, Any] | None = None
-
-    def must_be_for(self, matter_sha256: str) -> None:
-        """Raise Problem `step_up_needed` when they proved it for something else."""
-        if self.matter_sha256 not in (None, matter_sha256):
-            raise Problem("step_up_needed")
 
 
 async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
@@ -135,7 +94,7 @@ class _Signature(Order):
     freezes = True
 
     body: SignBody
-    proved: _Proved
+    proved: Proved
 
     async def made(self, at: Moment) -> c.SignReport:
         if at.row.signature_id is not None:
@@ -164,7 +123,7 @@ class _Addition(Order):
     freezes = True
 
     body: AddendumBody
-    proved: _Proved
+    proved: Proved
 
     async def made(self, at: Moment) -> c.AddAddendum:
         self.proved.must_be_for(_matter_of_addition(self.body))
@@ -225,7 +184,7 @@ def report_id_of(call: Call) -> UUID:
     return uuid5(call.request_id, call.command_id)
 
 
-async def _proved(services: Services, call: Call, proof: Proof, order: type[Order]) -> _Proved:
+async def _proved(services: Services, call: Call, proof: Proof, order: type[Order]) -> Proved:
     """How the caller has proved who they are. Who may not sign is told so, and learns nothing about a password.
 
     A code, and what a provider confirmed, is for this signature alone, of this request by this command; sent again with it, it
@@ -233,14 +192,7 @@ async def _proved(services: Services, call: Call, proof: Proof, order: type[Orde
     """
     await must_be_allowed(services, call, order)
     used_for = str(report_id_of(call))
-    if not await proves_by_password(services, call.caller.account):
-        confirmed = await step_up.spend(services, call.caller, used_for)
-        return _Proved(Method.PROVIDER, confirmed.matter_sha256, confirmed.evidence)
-    if proof.password is None:
-        raise Problem("invalid_input", [FieldFault("password", "required")])
-    if not await proves_again(services, call.caller, proof.password):
-        raise Problem("wrong_password")
-    return _Proved(await check_again(services, call.caller, proof.code, proof.passkey, used_for))
+    return await proved_by(services, call.caller, proof, confirmed_for=used_for, answered_for=used_for)
 
 
 async def confirm_report(
@@ -299,8 +251,8 @@ def _matter_of_addition(body: AddendumBody) -> str:
 
 async def _freeze(
     at: Moment,
-    proof: Proof,
-    proved: _Proved,
+    proof: SigningProof,
+    proved: Proved,
     kind: DocumentKind,
     template: Iterable[FormField] | None,
     answers: Json,
