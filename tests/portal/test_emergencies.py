@@ -1,10 +1,8 @@
 """Access in an emergency in the portal, without scripts: turned on, opened by the number, read, ended; on a telephone as well."""
 
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -23,11 +21,10 @@ from tests.eventually import eventually
 from tests.journeys import ok, reported, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.portal.test_live import listening
-from tests.portal.test_passkeys import with_authenticator
+from tests.portal.test_passkeys import add_passkey, with_authenticator
 from tests.system import PASSWORD, Clinician, System, add_person, hasty
 
 WHY = "Inconsciente à l’urgence; traitement inconnu."
-SHOTS = os.environ.get("SHOTS")
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +34,13 @@ async def off_again(system: System) -> AsyncIterator[None]:
         clinic = await people.lock_clinic(session, system.clinics["near"].id)
         assert clinic is not None
         clinic.emergency = False
+
+
+async def pages_of(system: System, request_id: str) -> list[str]:
+    """The addresses of a request's page, of a photo's and of a signed document's, for who reads it in an emergency."""
+    view, path = await system.provider2.view(request_id), f"/requests/{request_id}"
+    photo, report = view["attachments"][0]["id"], view["documents"][0]["report_id"]
+    return [path, f"{path}/media/{photo}", f"{path}/documents/{report}"]
 
 
 async def test_a_request_is_read_in_an_emergency(portal: Portal, system: System) -> None:
@@ -79,14 +83,7 @@ async def test_a_request_is_read_in_an_emergency(portal: Portal, system: System)
         answer = await page.goto(f"/requests/{request_id}")
         assert answer is not None
         assert answer.headers["refresh"].endswith(f"url=/emergency?over={opening_id}")
-        view = await system.provider2.view(request_id)
-        photo, report = view["attachments"][0]["id"], view["documents"][0]["report_id"]
-        pages = [
-            f"/requests/{request_id}",
-            f"/requests/{request_id}/media/{photo}",
-            f"/requests/{request_id}/documents/{report}",
-            "/emergency",
-        ]
+        pages = [*await pages_of(system, request_id), "/emergency"]
         assert await overflow_and_barriers(portal, system.provider2, pages) == []
         for address in pages[1:3]:
             await page.goto(address)
@@ -95,7 +92,6 @@ async def test_a_request_is_read_in_an_emergency(portal: Portal, system: System)
             answer = await page.goto(f"/requests/{request_id}/{address}")
             assert answer is not None
             assert answer.status in (403, 404), address
-        await _shoot(portal, system, pages)
         await page.goto(f"/requests/{request_id}")
         await page.get_by_role("button", name="Y mettre fin maintenant").click()
         assert "L’accès a pris fin." in await page.inner_text("main")
@@ -118,16 +114,15 @@ async def test_open_pages_go_when_it_is_ended(portal: Portal, system: System) ->
     request_id = await reported(system)
     opening = await opened(system, request_id)
     view = await system.provider2.view(request_id)
-    photo, report = view["attachments"][0]["id"], view["documents"][0]["report_id"]
-    path = f"/requests/{request_id}"
+    places = ("#request", "#media", "#document")
+    addresses = await pages_of(system, request_id)
     async with portal.visit(system.provider2) as page:
         pages = [page, await page.context.new_page(), await page.context.new_page()]
-        shown = [("#request", path), ("#media", f"{path}/media/{photo}"), ("#document", f"{path}/documents/{report}")]
-        for one, (place, address) in zip(pages, shown, strict=True):
+        for one, place, address in zip(pages, places, addresses, strict=True):
             await one.goto(address)
             await expect(one.locator(place)).to_contain_text("Vous lisez ceci en urgence")
         ok(await system.administrator.post(f"/emergency-openings/{opening['id']}/end"))
-        for one, (place, _) in zip(pages, shown, strict=True):
+        for one, place in zip(pages, places, strict=True):
             await one.bring_to_front()
             await expect(one.locator("#notice")).to_contain_text("a mis fin à votre accès")
             await expect(one.locator("#notice")).to_contain_text(view["number"])
@@ -146,12 +141,10 @@ async def test_news_renew_neither_videos_nor_documents(portal: Portal, system: S
     await turned_on(system)
     request_id = await reported(system)
     opening = await opened(system, request_id)
-    view = await system.provider2.view(request_id)
-    photo, report = view["attachments"][0]["id"], view["documents"][0]["report_id"]
-    path = f"/requests/{request_id}"
+    view, addresses = await system.provider2.view(request_id), await pages_of(system, request_id)
+    path = addresses[0]
     async with portal.visit(system.provider2) as page:
         pages = [page, await page.context.new_page(), await page.context.new_page()]
-        addresses = [path, f"{path}/media/{photo}", f"{path}/documents/{report}"]
         small = f"/emergency/{opening['id']}"
         asked: dict[str, list[tuple[str, int]]] = {address: [] for address in addresses}
         for one, address in zip(pages, addresses, strict=True):
@@ -266,12 +259,7 @@ async def test_a_passkey_answers_for_what_is_written(portal: Portal, portal_app:
             await page.fill("#code", codes[0])
             await page.press("#code", "Enter")
             await page.wait_for_url("**/worklist*")
-            await page.goto("/account/second-factor?do=passkey")
-            await page.fill("#field-name", "Téléphone")
-            await page.fill("#field-password", PASSWORD)
-            await page.fill("#field-code", codes[1])
-            await page.click("main form .button")
-            await page.click("[data-passkey]")
+            await add_passkey(page, codes[1])
             await expect(page.locator("main")).to_contain_text("Téléphone")
 
             await page.goto("/emergency")
@@ -350,18 +338,3 @@ async def opened(system: System, request_id: str, who: Clinician | None = None) 
     number = (await system.requester.view(request_id))["number"]
     body = {"number": number, "reason": WHY, "password": PASSWORD}
     return ok(await (who or system.provider2).post("/emergency-openings", body), 201)
-
-
-async def _shoot(portal: Portal, system: System, addresses: list[str]) -> None:
-    """Pictures of the pages, where somebody wants to look at them."""
-    if SHOTS is None:
-        return
-    for width in (1366, 360):
-        for language in ("fr", "en"):
-            ok(await system.provider2.http.patch("/api/v1/me", json={"language": language}))
-            async with portal.visit(system.provider2) as page:
-                await page.set_viewport_size({"width": width, "height": 800})
-                for number, address in enumerate(addresses):
-                    await page.goto(address)
-                    await page.screenshot(path=Path(SHOTS) / f"{number}-{width}-{language}.png", full_page=True)
-    ok(await system.provider2.http.patch("/api/v1/me", json={"language": "fr"}))
