@@ -101,7 +101,7 @@ class KeptBecause(StrEnum):
     YOUNGER = "younger"  # something was entered since, or another policy is in force
     UNREADABLE = "unreadable"  # it does not open, so nobody knows for how long it must be kept
     GONE = "gone"  # it is not there any more
-    RESTRICTED = "restricted"  # somebody of the clinic is shut out of it, and one person alone has approved
+    RESTRICTED = "restricted"  # shut within its clinic, or let go by operators, and one person alone approved
 
 
 def _later(day: date, years: int) -> date:

@@ -1,6 +1,7 @@
 """What holds of service accounts, by which a clinic's systems call: what each may do at most, and for how long.
 
-A scope opens addresses and nothing else: whoever has none may do nothing. None lets a system sign, dispatch or answer. See
+A scope opens addresses and nothing else: whoever has none may do nothing. None lets a system sign or dispatch, or
+answer, but that of a partner that answers for its clinic, by messages (docs/decisions/asking-partners.md). See
 docs/decisions/service-accounts.md.
 """
 

@@ -298,7 +298,7 @@ SENTENCES: Mapping[str, str] = {
     "restriction_ended": _("The restriction has ended."),
     "hold_lifted": _("The hold is lifted."),
     "retention_approved": _(
-        "Approved. In three days what stands on the list is destroyed; until then it can be taken back. The certificate comes "
+        "Approved. The list says until when it can be taken back; what stands on it is destroyed then. The certificate comes "
         "when all is done."
     ),
     "retention_taken_back": _(

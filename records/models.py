@@ -328,8 +328,9 @@ class SignOnAttempt(Base):
 
 
 class SigningTicket(Base):
-    """Somebody has just signed in anew at their provider, to sign one thing: `used_for` is the report's id, `matter_sha256` what
-    it says. `said` is what of the form is shown again.
+    """Somebody has just signed in anew at their provider, for one thing: `used_for` is the report's id, or
+    names an opening in an emergency (`use_cases.emergencies.used_for`), `matter_sha256` what it says. `said` is what of the form
+    is shown again.
     """
 
     __tablename__ = "signing_tickets"
@@ -1830,7 +1831,8 @@ class PartnerEndpoint(Base):
 
 
 class ToldMessage(Base):
-    """A message to a partner about one of its requests, written with the event that it tells, and what became of it.
+    """A message to a partner about one of its requests, or one that it is asked, written with the event that it tells, and what
+    became of it.
 
     Nothing of the patient stands here: what it says is made when it goes. `sequence` is the event's version, `part` the place
     among the messages of the event, `version` the request's. `claimed_by` is the number of the sender that has it in hand;
@@ -2014,7 +2016,8 @@ class RetentionList(Base):
 class RetentionEntry(Base):
     """A request on a list: until when it was to be kept, and what became of it. Once `settled_at`, nothing is left to be done.
 
-    `seconded_by`: who else approved that it is destroyed, without which nothing is that is restricted within its clinic.
+    `seconded_by`: who else approved that it is destroyed, without which nothing is that is restricted within its clinic, or was
+    let go by operators.
     """
 
     __tablename__ = "retention_entries"

@@ -1,4 +1,5 @@
-"""Messages to partners about their requests, written in the transaction of what they tell, and where each partner hears them.
+"""Messages to partners about requests of theirs, or that they are asked, written in the transaction of what they tell, and where
+each partner hears them.
 
 Nothing of a patient stands here: what a message says is made when it goes. How messages go out is in `records.partner_queue`.
 """

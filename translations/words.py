@@ -223,7 +223,7 @@ KEPT_BECAUSE: Mapping[KeptBecause, str] = {
     KeptBecause.YOUNGER: _("Its time is not over any more."),
     KeptBecause.UNREADABLE: _("It does not open, so nobody knows for how long it must be kept."),
     KeptBecause.GONE: _("It is not there any more."),
-    KeptBecause.RESTRICTED: _("It is restricted, and nobody else has approved that it is destroyed."),
+    KeptBecause.RESTRICTED: _("It needs a second approval, and has none."),
 }
 """Why a request that stood on a list to destroy was kept."""
 

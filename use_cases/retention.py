@@ -424,12 +424,13 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
 
 async def approve(services: Starting, caller: Caller, list_id: UUID, approval: Approval) -> WholeList:
     """Approve the list as it was seen: what stands on it, and may go, is destroyed after `DESTROYED_AFTER`, and nothing brings it
-    back then. All administrators of the clinic are told. What is shut to them was not seen: it leaves the list, and stands on the
-    next one.
+    back then. The administrators of the clinic who see anything of it are told. What is shut to the caller was not seen: it
+    leaves the list, and stands on the next one.
 
-    What is restricted within the clinic is destroyed only where another administrator does the same while the list is approved:
-    nobody alone has destroyed what they have shut to the others. Else the same a second time changes nothing. Raises Problem
-    `forbidden`, `not_found`, `retention_list_changed`, and for a second approval `destruction_begun` or `not_a_second_person`.
+    What is restricted within the clinic, or was let go by operators, is destroyed only where another administrator does the same
+    while the list is approved: nobody alone has destroyed what they have shut to the others. Else the same a second time changes
+    nothing. Raises Problem `forbidden`, `not_found`, `retention_list_changed`, and for a second approval `destruction_begun` or
+    `not_a_second_person`.
     """
     letters: Sequence[UUID] = ()
     async with services.database.session() as session:

@@ -1,6 +1,7 @@
-"""Who signs a report without a password of ours proves at their provider that it is they, now: for one signature, within minutes.
+"""Who has no password of ours proves at their provider that it is they, now: for one signature, or one access in an emergency,
+within minutes.
 
-What comes of it is a ticket: for this session, this signature (`used_for`) and exactly this content, spent once. That a fresh
+What comes of it is a ticket: for this session, this very thing (`used_for`) and exactly this content, spent once. That a fresh
 sign-in was asked for proves nothing, so everything is looked at here when it comes: who it is, when, and how well they proved it.
 """
 
@@ -28,7 +29,7 @@ TICKET_LASTS = timedelta(minutes=3)
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What a spent ticket proves: the SHA-256 of what may be signed, and what is kept with the signature."""
+    """What a spent ticket proves: the SHA-256 of what it is for, and what is kept with a signature."""
 
     matter_sha256: str
     evidence: Mapping[str, Any]
@@ -94,13 +95,13 @@ async def arrive(services: Services, attempt: SignOnAttempt, identity: Identity,
 
 
 async def waiting(services: Services, caller: Caller, used_for: str) -> SigningTicket | None:
-    """The ticket that waits for that signature."""
+    """The ticket that waits for that."""
     async with services.database.session() as session:
         return await records.find_ticket(session, token_sha256(caller.token), used_for, datetime.now(UTC))
 
 
 async def spend(services: Services, caller: Caller, used_for: str) -> Confirmed:
-    """Take the ticket for that signature. Sent again for the very same, after a break in the line, it is good.
+    """Take the ticket for that. Sent again for the very same, after a break in the line, it is good.
 
     Raises Problem `step_up_needed` when there is none, or not any more.
     """
