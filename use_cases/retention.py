@@ -34,7 +34,7 @@ from records.visibility import Viewer, all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
 from use_cases.account_letters import send
-from use_cases.administrators import Administrator, hand_of, who_sees
+from use_cases.administrators import Administrator, hand_of, shut_to_each, who_sees
 from use_cases.caller import Caller
 from use_cases.gate import Starting
 from use_cases.names import Names, PersonView
@@ -379,7 +379,7 @@ async def _second_at_the_machine(
 ) -> list[str]:
     seen_there: set[UUID] = set()
     ids = [entry.request_id for entry in entries]
-    for one, seen in await who_sees(session, found.clinic_id, ids):
+    for one, seen in who_sees(await shut_to_each(session, found.clinic_id), ids):
         if one.id != who.account_id and await _may_second(session, found, one):
             seen_there |= seen
     theirs = [entry for entry in entries if entry.request_id not in seen_there]
@@ -542,7 +542,8 @@ async def _tell_who_sees(
 ) -> list[UUID]:
     """The letters to the administrators who see anything of what was approved; they ask some of them to approve as well."""
     restricted, letters = await needs_second(session, found, entries), []
-    for one, seen in await who_sees(session, found.clinic_id, [entry.request_id for entry in entries]):
+    shut = await shut_to_each(session, found.clinic_id)
+    for one, seen in who_sees(shut, [entry.request_id for entry in entries]):
         is_asked = one.id != found.approved_by and not seen.isdisjoint(restricted)
         kind = LetterKind.RETENTION_SECOND if is_asked else LetterKind.RETENTION_APPROVED
         letters.append(await write_to(session, kind, one, now))
