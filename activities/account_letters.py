@@ -75,11 +75,15 @@ class AccountLetterActivities:
 
     async def _outgoing(self, session: AsyncSession, letter: AccountLetter) -> OutgoingAccountLetter | None:
         """What the letter says, with a new code where it brings one; None when nobody needs it any more."""
-        told = await _told_of_emergency(session, letter)
-        link = None if told else await _link_of(session, letter)
+        told, link = None, None
+        if letter.link_id is not None:
+            if letter.kind in OF_EMERGENCIES:
+                told = await _told_of_emergency(session, letter, letter.link_id)
+            else:
+                link = await _link_of(session, letter.kind, letter.link_id)
+            if told is None and (link is None or link.ended_at is not None):
+                return None
         now = datetime.now(UTC)
-        if letter.link_id is not None and not told and (link is None or link.ended_at is not None):
-            return None
         account = await people.load_account(session, letter.account_id) if letter.account_id else None
         roles = link.roles if isinstance(link, Invitation) else account.roles if account else []
         clinic_id = link.clinic_id if isinstance(link, Invitation) else account.clinic_id if account else None
@@ -128,13 +132,11 @@ class AccountLetterActivities:
         log.info("e-mail about an account", letter_id=str(letter_id), status=status.value)
 
 
-async def _told_of_emergency(session: AsyncSession, letter: AccountLetter) -> dict[str, str] | None:
+async def _told_of_emergency(session: AsyncSession, letter: AccountLetter, entry_id: UUID) -> dict[str, str] | None:
     """Who has opened which request in an emergency, ended that, or tried to, by the audit, which stays where the request does
-    not; None of other letters, and where it is not to be told to its reader any more.
+    not; None where it is not to be told to its reader any more.
     """
-    if letter.kind not in OF_EMERGENCIES or letter.link_id is None:
-        return None
-    entry = await audit.load(session, letter.link_id)
+    entry = await audit.load(session, entry_id)
     if entry is None or entry.account_id is None or entry.clinic_id is None:
         return None
     if not await _is_still_told(session, letter, entry):
@@ -165,15 +167,13 @@ async def _is_still_told(session: AsyncSession, letter: AccountLetter, entry: Au
 
 async def _is_shut_to(session: AsyncSession, account: Account, request_id: UUID) -> bool:
     """Also where it is destroyed by now, and was until then."""
-    viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
-    if await restrictions.is_shut_to(session, viewer.account_id, viewer.clinic_id, viewer.roles, request_id):
+    if await restrictions.shuts_out(session, request_id, account.id):
         return True
+    viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
     return bool(await destruction.were_shut_to(session, viewer, [request_id]))
 
 
-async def _link_of(session: AsyncSession, letter: AccountLetter) -> Invitation | PasswordReset | None:
-    if letter.link_id is None or letter.kind in OF_EMERGENCIES:
-        return None
-    if letter.kind is LetterKind.INVITATION:
-        return await one_time_links.find_by_id(session, Invitation, letter.link_id, lock=True)
-    return await one_time_links.find_by_id(session, PasswordReset, letter.link_id, lock=True)
+async def _link_of(session: AsyncSession, kind: LetterKind, link_id: UUID) -> Invitation | PasswordReset | None:
+    if kind is LetterKind.INVITATION:
+        return await one_time_links.find_by_id(session, Invitation, link_id, lock=True)
+    return await one_time_links.find_by_id(session, PasswordReset, link_id, lock=True)

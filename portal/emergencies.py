@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,11 +13,11 @@ from domain.refusals import Refusal
 from domain.requests import Role
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
-from portal.pages import Notice, Visit, VisitOf
-from portal.sign_on import go_on, kept_by
+from portal.pages import Notice, Visit, VisitOf, said_in
+from portal.sign_on import back_to, confirmed, go_on, kept_by
 from records.models import SigningTicket
 from translations import gettext_noop as _
-from use_cases import emergencies, step_up
+from use_cases import emergencies
 from use_cases.emergencies import NewOpening, OpeningState, OpeningView, Wanted
 from use_cases.passkey_answers import options_to_answer
 from use_cases.problems import Problem
@@ -59,7 +58,7 @@ async def open_request(visit: VisitOf) -> Response:
     form = await visit.form()
     try:
         visit.check_is_sent()
-        new = NewOpening.model_validate(_said(form, "number", "reason", "password", "code", "passkey"))
+        new = NewOpening.model_validate(said_in(form, "number", "reason", "password", "code", "passkey"))
         opened = await emergencies.open_in_emergency(visit.services, visit.caller, new, _key(form))
     except NOT_TAKEN as error:
         return await _page(visit, form, as_problem(error))
@@ -73,7 +72,7 @@ async def ask_passkey(visit: VisitOf) -> Response:
     """What a script needs to have a passkey answer for what the form says."""
     form = await visit.form()
     try:
-        wanted = Wanted.model_validate(_said(form, "number", "reason"))
+        wanted = Wanted.model_validate(said_in(form, "number", "reason"))
     except ValidationError:  # the page says what is wrong with it once it is sent
         wanted = None
     used_for = emergencies.used_for(visit.caller.command_id(_key(form)), wanted)
@@ -87,8 +86,8 @@ async def confirm(visit: VisitOf) -> Response:
     form = await visit.form()
     try:
         visit.check_is_sent()
-        wanted = Wanted.model_validate(_said(form, "number", "reason"))
-        said = {**_said(form, "number", "reason", "key"), "back": f"/emergency?confirmed={quote(_key(form)[:120])}"}
+        wanted = Wanted.model_validate(said_in(form, "number", "reason"))
+        said = {**said_in(form, "number", "reason", "key"), "back": back_to("/emergency", form)}
         cookie = kept_by(visit.request, visit.services.settings)
         begun = await emergencies.confirm(visit.services, visit.caller, wanted, _key(form), said, cookie)
     except NOT_TAKEN as error:
@@ -119,7 +118,7 @@ async def end_opening(opening_id: UUID, visit: VisitOf) -> Response:
 
 async def _page(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:
     wrong = fields_of(error, visit.language, _PLACES)
-    ticket = await _confirmed(visit)
+    ticket = await confirmed(visit, emergencies.used_for)
     is_possible = await emergencies.is_possible(visit.services, visit.caller)
     openings = await emergencies.list_openings(visit.services, visit.caller)
     return visit.page(
@@ -153,20 +152,6 @@ def _said_of(visit: Visit, openings: Sequence[OpeningView]) -> Notice | None:
         by_itself = _OVER_BY_ITSELF if left.held_until is None else _HELD
         return Notice("information", visit.say(by_itself, number=left.number))
     return Notice("error", visit.say(_ENDED_BY, number=left.number, name=left.ended_by.name))
-
-
-async def _confirmed(visit: Visit) -> SigningTicket | None:
-    """The confirmation with which somebody has just come back."""
-    key = visit.request.query_params.get("confirmed", "")[:120]
-    if not key:
-        return None
-    return await step_up.waiting(visit.services, visit.caller, emergencies.used_for(visit.caller.command_id(key)))
-
-
-def _said(form: FormData, *names: str) -> dict[str, str]:
-    """Those fields of the form; what was left empty is left out."""
-    texts = {name: form.get(name) for name in names}
-    return {name: text.replace("\r\n", "\n") for name, text in texts.items() if isinstance(text, str) and text}
 
 
 def _written(form: FormData | None) -> dict[str, str]:

@@ -341,6 +341,12 @@ def number_in(form: FormData, name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
+def said_in(form: FormData, *names: str) -> dict[str, str]:
+    """Those fields of the form; what was left empty is left out."""
+    texts = {name: form.get(name) for name in names}
+    return {name: text.replace("\r\n", "\n") for name, text in texts.items() if isinstance(text, str) and text}
+
+
 def done_notice(request: Request, language: Language) -> Notice | None:
     """What the page says about what was just done."""
     sentence = SENTENCES.get(request.query_params.get("done", ""))

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -19,13 +18,13 @@ from domain.offerings import CalledFor, FormField, calling_choices
 from domain.refusals import Refusal, RefusalCode
 from portal import earlier_texts, forms, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of
-from portal.pages import Notice, Visit, VisitOf
+from portal.pages import Notice, Visit, VisitOf, said_in
 from portal.requests import chart, closing
-from portal.sign_on import go_on, kept_by
+from portal.sign_on import back_to, confirmed, go_on, kept_by
 from records.models import SigningTicket
 from translations import gettext_noop as _
 from translations.dates import clock
-from use_cases import documents, report_drafts, signing, step_up
+from use_cases import documents, report_drafts, signing
 from use_cases.answers import entries
 from use_cases.commands import Call
 from use_cases.problems import Problem
@@ -119,7 +118,7 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     """Sign exactly what was reviewed; or say why not."""
     form = await visit.form()
     # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
-    said = {**_said(form, "kind", "password", "code", "passkey"), "revision": pages.number_in(form, "revision") or 0}
+    said = {**said_in(form, "kind", "password", "code", "passkey"), "revision": pages.number_in(form, "revision") or 0}
     try:
         call = visit.call(request_id, form)
         receipt = await signing.sign(visit.services, call, SignBody.model_validate(said))
@@ -133,10 +132,10 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
 async def confirm_report(request_id: UUID, visit: VisitOf) -> Response:
     """On to the signer's organization, which confirms that it is they; then back to the same page."""
     form = await visit.form()
-    body = {**_said(form, "kind"), "revision": pages.number_in(form, "revision") or 0}
+    body = {**said_in(form, "kind"), "revision": pages.number_in(form, "revision") or 0}
     try:
         call = visit.call(request_id, form)
-        said = {**_said(form, "kind", "key"), "back": _back(f"/requests/{request_id}/report/sign", form)}
+        said = {**said_in(form, "kind", "key"), "back": back_to(f"/requests/{request_id}/report/sign", form)}
         cookie = kept_by(visit.request, visit.services.settings)
         begun = await signing.confirm_report(visit.services, call, SignBody.model_validate(body), said, cookie)
     except NOT_TAKEN as error:
@@ -163,7 +162,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
         return await _addendum_page(visit, request_id, goes_on=form)
     try:
         call = visit.call(request_id, form)
-        body = AddendumBody.model_validate(_said(form, "text", "password", "code", "passkey", "follow_up_id"))
+        body = AddendumBody.model_validate(said_in(form, "text", "password", "code", "passkey", "follow_up_id"))
         receipt = await signing.add(visit.services, call, body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
@@ -176,8 +175,11 @@ async def confirm_addendum(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     try:
         call = visit.call(request_id, form)
-        said = {**_said(form, "text", "follow_up_id", "key"), "back": _back(f"/requests/{request_id}/addendum", form)}
-        body = AddendumBody.model_validate(_said(form, "text", "follow_up_id"))
+        said = {
+            **said_in(form, "text", "follow_up_id", "key"),
+            "back": back_to(f"/requests/{request_id}/addendum", form),
+        }
+        body = AddendumBody.model_validate(said_in(form, "text", "follow_up_id"))
         cookie = kept_by(visit.request, visit.services.settings)
         begun = await signing.confirm_addition(visit.services, call, body, said, cookie)
     except NOT_TAKEN as error:
@@ -185,18 +187,13 @@ async def confirm_addendum(request_id: UUID, visit: VisitOf) -> Response:
     return await go_on(visit.request, visit.services, begun)
 
 
-def _back(page: str, form: FormData) -> str:
-    """The page to come back to, with the key of the form for which a confirmation counts."""
-    return f"{page}?confirmed={quote(str(form.get('key', ''))[:120])}"
-
-
 async def _confirmed(visit: Visit, request_id: UUID) -> SigningTicket | None:
     """The confirmation with which somebody has just come back."""
-    key = visit.request.query_params.get("confirmed", "")[:120]
-    if not key:
-        return None
-    call = Call(visit.caller, request_id, visit.caller.command_id(key), None)
-    return await step_up.waiting(visit.services, visit.caller, str(signing.report_id_of(call)))
+
+    def used_for(command_id: str) -> str:
+        return str(signing.report_id_of(Call(visit.caller, request_id, command_id, None)))
+
+    return await confirmed(visit, used_for)
 
 
 @router.get("/requests/{request_id}/documents/{report_id}", dependencies=[DOCUMENTS])
@@ -414,12 +411,6 @@ def _notice(visit: Visit, error: Problem | Refusal | None) -> tuple[Notice | Non
         return Notice("error", sentence), {}  # the page lists it
     wrong = fields_of(error, visit.language, _PLACES)
     return Notice("error", sentence, links_to(wrong) if error.code not in _PLACES else ()), wrong
-
-
-def _said(form: FormData, *names: str) -> dict[str, str]:
-    """Those fields of the form; what was left empty is left out."""
-    texts = {name: form.get(name) for name in names}
-    return {name: text.replace("\r\n", "\n") for name, text in texts.items() if isinstance(text, str) and text}
 
 
 def _kept(form: FormData | None, error: Problem | Refusal | None, *names: str) -> dict[str, object]:

@@ -10,7 +10,6 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
-from domain.requests import Role
 from domain.retention import EntryOutcome, ListState, RetentionPolicy
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
@@ -186,10 +185,11 @@ async def _hold(
 
 async def _list(visit: Visit, page: str, list_id: UUID, error: Problem | Refusal | None = None) -> Response:
     wrong = fields_of(error, visit.language)
-    found = await retention.read_list(visit.services, Administrator.of(visit.caller), list_id)
+    administrator = Administrator.of(visit.caller)
+    found = await retention.read_list(visit.services, administrator, list_id)
     waits = [one for one in found.entries if one.needs_second]
     is_approver = found.approved_by is not None and found.approved_by.id == visit.caller.id
-    is_ours = Role.CLINIC_ADMINISTRATOR in visit.caller.roles and found.clinic_id == visit.caller.clinic_id
+    is_ours = administrator.administers(found.clinic_id)
     is_in_time = found.destroyed_from is None or datetime.now(UTC) < found.destroyed_from
     return visit.page(
         page,

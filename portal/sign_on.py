@@ -1,22 +1,25 @@
 """Signing in through one's organization: on to the provider, back from it, and its identities linked with an account."""
 
-from urllib.parse import urlencode
+from collections.abc import Callable
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
+from starlette.datastructures import FormData
 
 from portal import account as account_page
 from portal import invitations as invitation_pages
 from portal import pages, sent_too_late
 from portal import passwords as password_pages
 from portal.errors import NOT_TAKEN
-from portal.pages import VisitOf, local_address
+from portal.pages import Visit, VisitOf, local_address
 from portal.signin import keep_session, on_page
+from records.models import SigningTicket
 from settings import Settings
 from sign_on.connection import Answer
 from translations import Language
-from use_cases import identities, sign_on
+from use_cases import identities, sign_on, step_up
 from use_cases.attempts import ANSWERED_WITHIN, RETURN_PATH, Arrived, Begun, Browser, client_of
 from use_cases.guessing import Origin
 from use_cases.invitations import Joining
@@ -177,6 +180,21 @@ async def go_on(request: Request, services: Services, begun: Begun) -> Response:
     response = on_page(request, await language_of(request, services), begun.address, label)
     keep(response, services.settings, begun)
     return response
+
+
+def back_to(page: str, form: FormData) -> str:
+    """The page to come back to from a confirmation, with the key of the form for which that counts."""
+    return f"{page}?confirmed={quote(str(form.get('key', ''))[:120])}"
+
+
+async def confirmed(visit: Visit, used_for: Callable[[str], str]) -> SigningTicket | None:
+    """The confirmation with which somebody has just come back to a page. `used_for` says what it has to be for, by the id of the
+    command that the form gives.
+    """
+    key = visit.request.query_params.get("confirmed", "")[:120]
+    if not key:
+        return None
+    return await step_up.waiting(visit.services, visit.caller, used_for(visit.caller.command_id(key)))
 
 
 async def why_not(request: Request, services: Services, problem: Problem) -> Response:

@@ -45,8 +45,7 @@ async def snippets_page(
 async def keep_snippet(visit: VisitOf) -> Response:
     """Keep a text; or say why not, with everything that was written still there."""
     form = await visit.form()
-    names = ("name", "text", "used_for", "language", "offering")
-    said = {name: text.replace("\r\n", "\n") for name in names if isinstance(text := form.get(name), str) and text}
+    said = pages.said_in(form, "name", "text", "used_for", "language", "offering")
     try:
         visit.check_is_sent()
         wanted = NewSnippet.model_validate({**said, "clinic": form.get("clinic") == "yes"})

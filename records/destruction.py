@@ -11,12 +11,13 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, Select, Uuid, any_, delete, func, literal, or_, select, text, union_all, update
+from sqlalchemy import Select, any_, delete, func, or_, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.retention import RetentionPolicy
 from records import access_reviews, data_keys, partners, restrictions, uploads
+from records.ids import as_array
 from records.models import (
     Account,
     Attachment,
@@ -187,7 +188,7 @@ async def were_shut_to(session: AsyncSession, viewer: Viewer, request_ids: Colle
     if not request_ids:
         return set()
     query = select(DestroyedRequest).where(
-        DestroyedRequest.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))),
+        DestroyedRequest.request_id == any_(as_array(request_ids)),
         DestroyedRequest.destroyed.has_key("shut_to"),
     )
     restricted = (await session.scalars(query)).all()

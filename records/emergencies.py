@@ -26,9 +26,8 @@ from records.models import (
     RequestParty,
     RequestRecord,
     RequestRestriction,
-    RestrictionEnd,
 )
-from records.restrictions import is_shut_out, shut_to
+from records.restrictions import holds, is_shut_out, shut_to
 from records.sealed import unread, with_key_if_it_opens
 from records.visibility import Viewer, charts_of
 
@@ -111,9 +110,8 @@ def _is_let(account_id: _Id, clinic_id: _Id) -> ColumnElement[bool]:
 
 def _names(account_id: _Id, request_id: InstrumentedAttribute[uuid.UUID] = RequestRecord.id) -> ColumnElement[bool]:
     """Whether the person has named this very account: that holds in an emergency as well. A wish about a role does not."""
-    ended = exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
     return exists().where(
-        RequestRestriction.request_id == request_id, RequestRestriction.account_id == account_id, ~ended
+        RequestRestriction.request_id == request_id, RequestRestriction.account_id == account_id, holds()
     )
 
 
@@ -210,9 +208,8 @@ async def opened_by_command(session: AsyncSession, command_id: uuid.UUID) -> Eme
 
 async def newest_opened(session: AsyncSession, account_id: uuid.UUID, request_id: uuid.UUID) -> EmergencyOpening | None:
     """What somebody last opened of the request, whether it holds or not; without its reason."""
-    theirs = EmergencyOpening.account_id == account_id, EmergencyOpening.request_id == request_id
-    newest = select(func.max(EmergencyOpening.begun_at)).where(*theirs).scalar_subquery()
-    return await _one(session, and_(*theirs, EmergencyOpening.begun_at == newest))
+    theirs = and_(EmergencyOpening.account_id == account_id, EmergencyOpening.request_id == request_id)
+    return next(iter(await _listed(session, theirs, 1)), None)
 
 
 async def _one(session: AsyncSession, which: ColumnElement[bool]) -> EmergencyOpening | None:

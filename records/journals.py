@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Uuid, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
 from domain.requests import Status
 from domain.same_patient import words_in_common
+from records.ids import as_array
 from records.models import Attachment, AuditEntry, FrozenForm, FrozenReport, RequestParty, RequestRecord
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 from records.search import MOST_FOUND, find_patient, sift
@@ -81,7 +82,7 @@ async def acts_of(
 
     Of what belongs to a request some acts know the thing alone; `object_id` is it, and `request_id` None.
     """
-    named = or_(AuditEntry.request_id.in_(ids), AuditEntry.shown.op("&&")(literal(list(ids), ARRAY(Uuid()))))
+    named = or_(AuditEntry.request_id.in_(ids), AuditEntry.shown.op("&&")(as_array(ids)))
     things = and_(
         AuditEntry.kind.in_(_OF_ADDRESSES),
         AuditEntry.request_id.is_(None),

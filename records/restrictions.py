@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     ColumnExpressionArgument,
     Exists,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    literal,
     or_,
     select,
     text,
@@ -33,7 +31,7 @@ from sqlalchemy.orm import aliased
 
 from domain.requests import Holder, HolderKind, Role
 from records import absences, partners
-from records.ids import new_id
+from records.ids import as_array, new_id
 from records.models import (
     Account,
     AccountKind,
@@ -87,7 +85,7 @@ def _shut_to(
         roles, has_role = roles | had_roles, false()
     of_role = or_(RequestRestriction.role.in_(sorted(roles)) if roles else false(), has_role)
     theirs = or_(RequestRestriction.account_id == account_id, and_(RequestRestriction.clinic_id == clinic_id, of_role))
-    return select(RequestRestriction.request_id).where(theirs, _holds(), ~_wrote_it(account_id))
+    return select(RequestRestriction.request_id).where(theirs, holds(), ~_wrote_it(account_id))
 
 
 def _wrote_it(account_id: ColumnExpressionArgument[uuid.UUID] | uuid.UUID) -> Exists:
@@ -132,7 +130,7 @@ signs, or where the webhook is; or where the partner is that is sent what its cl
 def _to_people(*columns: Any) -> Select[*tuple[Any, ...]]:
     """Of each restriction that holds, whom of all accounts it shuts out."""
     found = select(*columns).select_from(RequestRestriction).join(Account, _means(Account))
-    return found.where(_holds(), ~_wrote_it(Account.id))
+    return found.where(holds(), ~_wrote_it(Account.id))
 
 
 async def shut_to_each(session: AsyncSession, account_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, set[uuid.UUID]]:
@@ -189,7 +187,7 @@ def _names(account: type[Account]) -> Exists:
     wrote_it = _wrote_it(account.id).correlate(RequestRestriction, account)
     of_system = or_(and_(_means_system(account), ~_made_it(account)), _means_keeper(account))
     means = or_(and_(_means(account), ~wrote_it), and_(account.kind == AccountKind.SERVICE, of_system))
-    return exists().where(_holds(), means)
+    return exists().where(holds(), means)
 
 
 def _means_system(account: type[Account]) -> ColumnElement[bool]:
@@ -210,12 +208,13 @@ def _means_keeper(account: type[Account]) -> ColumnElement[bool]:
     return means.correlate(RequestRestriction, account).exists()
 
 
-def _holds() -> ColumnElement[bool]:
+def holds() -> ColumnElement[bool]:
+    """Of rows of `RequestRestriction`: whether they have not ended."""
     return ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
 
 
 _THERE = Straight(
-    select(exists().where(RequestRestriction.request_id == bindparam("request_id", type_=Uuid()), _holds()))
+    select(exists().where(RequestRestriction.request_id == bindparam("request_id", type_=Uuid()), holds()))
 )
 
 
@@ -226,7 +225,7 @@ async def are_there(session: AsyncSession, request_id: uuid.UUID) -> bool:
 
 def restricted_ids() -> Select[uuid.UUID]:
     """The ids of all requests of which a restriction holds."""
-    return select(RequestRestriction.request_id).where(_holds())
+    return select(RequestRestriction.request_id).where(holds())
 
 
 async def shuts_out(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> bool:
@@ -294,8 +293,8 @@ async def shut_to_listeners(
 
     Of what nobody has restricted it is one look by an index.
     """
-    is_one = RequestRestriction.request_id == any_(literal(list(request_ids), ARRAY(Uuid())))
-    query = select(RequestRestriction).where(is_one, _holds()).options(*unread(RequestRestriction))
+    is_one = RequestRestriction.request_id == any_(as_array(request_ids))
+    query = select(RequestRestriction).where(is_one, holds()).options(*unread(RequestRestriction))
     restricted = (await session.scalars(query)).all() if request_ids else ()
     if not restricted:
         return set()
@@ -304,7 +303,7 @@ async def shut_to_listeners(
         for one in restricted
         if one.clinic_id is not None and one.role == Role.CLINIC_ADMINISTRATOR
     }
-    ids = literal(list({one.request_id for one in restricted}), ARRAY(Uuid()))
+    ids = as_array({one.request_id for one in restricted})
     to_keepers = _to_people(RequestRestriction.request_id, _GIVEN.c.kept_id)
     to_keepers = to_keepers.join(_GIVEN, _GIVEN.c.given_by == Account.id)
     kept = await session.execute(to_keepers.where(RequestRestriction.request_id == any_(ids)))
@@ -338,7 +337,7 @@ def _since(*columns: Any, of: Collection[uuid.UUID], since: datetime) -> Select[
     ended_before = exists().where(
         RestrictionEnd.restriction_id == RequestRestriction.id, RestrictionEnd.ended_at < since
     )
-    is_one = RequestRestriction.request_id == any_(literal(list(of), ARRAY(Uuid())))
+    is_one = RequestRestriction.request_id == any_(as_array(of))
     return select(*columns).where(is_one, ~ended_before)
 
 
@@ -352,7 +351,7 @@ async def was_set_by(session: AsyncSession, request_id: uuid.UUID, account_id: u
 
 async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:
     """The requests that somebody has shut to others, by restrictions that hold."""
-    query = select(RequestRestriction.request_id).where(RequestRestriction.set_by == account_id, _holds())
+    query = select(RequestRestriction.request_id).where(RequestRestriction.set_by == account_id, holds())
     return set(await session.scalars(query))
 
 
@@ -361,7 +360,7 @@ async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]
 
 async def holding(session: AsyncSession, request_id: uuid.UUID) -> Sequence[RequestRestriction]:
     """The restrictions of the request that hold, the newest first; without their reasons."""
-    query = select(RequestRestriction).where(RequestRestriction.request_id == request_id, _holds())
+    query = select(RequestRestriction).where(RequestRestriction.request_id == request_id, holds())
     return (
         await session.scalars(query.order_by(RequestRestriction.id.desc()).options(*unread(RequestRestriction)))
     ).all()
@@ -433,13 +432,9 @@ async def accounts_named(
     session: AsyncSession, account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None
 ) -> Sequence[Account]:
     """That account, or those of the category who are active; with administrators also the systems of their clinic."""
-    whom: ColumnElement[bool] = Account.id == account_id
-    if category is not None:
-        clinic_id, role = category
-        has_role: ColumnElement[bool] = Account.roles.contains([role.value])
-        if role is Role.CLINIC_ADMINISTRATOR:
-            has_role = or_(has_role, Account.kind == AccountKind.SERVICE)
-        whom = and_(Account.clinic_id == clinic_id, has_role)
+    whom = _whom(account_id, category)
+    if category is not None and category[1] is Role.CLINIC_ADMINISTRATOR:
+        whom = or_(whom, and_(Account.clinic_id == category[0], Account.kind == AccountKind.SERVICE))
     return (await session.scalars(select(Account).where(whom, Account.active).order_by(Account.id))).all()
 
 
@@ -449,17 +444,22 @@ async def kept_by(
     """The systems, and the webhooks, of which that account, or somebody of the category, is a keeper: what is shut to these is
     shut to them. Who wrote the request shuts nothing. Also systems that are locked: they may come in again.
     """
-    whom: ColumnElement[bool] = Account.id == account_id
-    if category is not None:
-        clinic_id, role = category
-        whom = and_(Account.clinic_id == clinic_id, Account.roles.contains([role.value]))
     kept = select(_GIVEN.c.kept_id).join(Account, Account.id == _GIVEN.c.given_by)
-    ids = (await session.scalars(kept.where(whom, Account.id != row.requester_id))).all()
+    whom = _whom(account_id, category), Account.id != row.requester_id
+    ids = (await session.scalars(kept.where(*whom))).all()
     if not ids:
         return (), ()
     systems = select(Account).where(Account.id.in_(ids)).order_by(Account.given_name, Account.id)
     webhooks = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(ids)).order_by(WebhookEndpoint.id)
     return (await session.scalars(systems)).all(), (await session.scalars(webhooks)).all()
+
+
+def _whom(account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None) -> ColumnElement[bool]:
+    """Of rows of `Account`: that one, or everybody of the category."""
+    if category is None:
+        return Account.id == account_id
+    clinic_id, role = category
+    return and_(Account.clinic_id == clinic_id, Account.roles.contains([role.value]))
 
 
 async def tell(

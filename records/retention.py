@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, Uuid, all_, any_, delete, exists, func, literal, select, update
+from sqlalchemy import all_, any_, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Status
 from domain.retention import ListState, RetentionPolicy
-from records.ids import new_id
+from records.ids import as_array, new_id
 from records.models import (
     Clinic,
     GivenCommand,
@@ -109,7 +109,7 @@ async def lock_hold(session: AsyncSession, hold_id: uuid.UUID) -> RetentionHold 
 async def lifted_at_machine(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, datetime]:
     """Those of the requests of which operators have lifted a hold on the command line, each with when they did so last."""
     query = select(RetentionHold.request_id, func.max(RetentionHold.lifted_at)).where(
-        RetentionHold.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))), _AT_THE_MACHINE
+        RetentionHold.request_id == any_(as_array(request_ids)), _AT_THE_MACHINE
     )
     found = await session.execute(query.group_by(RetentionHold.request_id))
     return {request_id: lifted_at for request_id, lifted_at in found if lifted_at is not None}
@@ -235,7 +235,7 @@ async def entries_of(
 async def keep_only(session: AsyncSession, list_id: uuid.UUID, request_ids: Collection[uuid.UUID]) -> None:
     """Take all but these requests off the list, which is locked and waits: they stand on the next one that is written."""
     gone = delete(RetentionEntry).where(RetentionEntry.list_id == list_id)
-    gone = gone.where(RetentionEntry.request_id != all_(literal(list(request_ids), ARRAY(Uuid()))))
+    gone = gone.where(RetentionEntry.request_id != all_(as_array(request_ids)))
     await session.execute(gone.execution_options(synchronize_session=False))
 
 
@@ -249,7 +249,7 @@ async def second(
     """Note on the list, which is locked and approved, who else approved that these requests are destroyed, in place of a second
     approval that counts no more.
     """
-    these = RetentionEntry.request_id == any_(literal(list(request_ids), ARRAY(Uuid())))
+    these = RetentionEntry.request_id == any_(as_array(request_ids))
     noted = update(RetentionEntry).where(RetentionEntry.list_id == list_id, these, RetentionEntry.outcome.is_(None))
     noted = noted.values(seconded_by=account_id, seconded_at=now)
     await session.execute(noted.execution_options(synchronize_session=False))

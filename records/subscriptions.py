@@ -21,7 +21,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    literal,
     or_,
     select,
     text,
@@ -48,7 +47,7 @@ from domain.subscriptions import (
 )
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 from records import restrictions, service_accounts
-from records.ids import new_id
+from records.ids import as_array, new_id
 from records.models import (
     Account,
     EventRecord,
@@ -266,7 +265,7 @@ _SEEN_BY = tuple(
 
 async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) -> Requests:
     """These requests as they are now."""
-    wanted = literal(list({one for one in ids if one}), ARRAY(Uuid()))
+    wanted = as_array({one for one in ids if one})
     query = select(RequestRecord).where(RequestRecord.id == any_(wanted))
     query = query.options(load_only(*_SEEN_BY, raiseload=True)).execution_options(populate_existing=True)
     rows = {row.id: row for row in await session.scalars(query)}
@@ -303,7 +302,7 @@ _NUMBER = text(
 async def unnumbered(session: AsyncSession, endpoint_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Which of these have events that wait for their numbers."""
     waits = exists().where(WebhookDelivery.endpoint_id == Subscription.endpoint_id, _IS_UNNUMBERED)
-    ids = literal(list(endpoint_ids), ARRAY(Uuid()))
+    ids = as_array(endpoint_ids)
     query = select(Subscription.endpoint_id).where(Subscription.endpoint_id == any_(ids), waits)
     return list(await session.scalars(query.order_by(Subscription.endpoint_id)))
 
@@ -449,13 +448,13 @@ async def forget_removed(session: AsyncSession, most: int) -> int:
     keys = [tuple(row) for row in await session.execute(some)]
     if keys:
         for id_ in {endpoint_id for _, endpoint_id in keys}:
-            ids = literal([message_id for message_id, endpoint_id in keys if endpoint_id == id_], ARRAY(Uuid()))
+            ids = as_array(message_id for message_id, endpoint_id in keys if endpoint_id == id_)
             for table in (WebhookAttempt, WebhookDelivery):
                 its = delete(table).where(table.endpoint_id == id_, table.message_id == any_(ids))
                 await session.execute(its, execution_options={"synchronize_session": False})
         return len(keys)
     empty = await session.scalars(of_removed.limit(most))
-    ids = literal(list(empty), ARRAY(Uuid()))
+    ids = as_array(empty)
     gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == any_(ids)).returning(WebhookEndpoint.id)
     return len((await session.scalars(gone, execution_options={"synchronize_session": False})).all())
 

@@ -26,11 +26,11 @@ class Use:
     meaning: bytes
 
 
-async def means_something_else(session: AsyncSession, use: Use) -> bool:
-    """Whether the key was used before, for something else."""
+async def same_meaning(session: AsyncSession, use: Use) -> bool | None:
+    """Whether the key was used before for this and nothing else; None where it was not used."""
     hashes = {_key(ring, use): _meaning(ring, use) for ring in keys_of(session).for_hashes_of("idempotency keys")}
-    used = await session.execute(select(UsedKey.hash, UsedKey.meaning).where(UsedKey.hash.in_(hashes)))
-    return any(not hmac.compare_digest(meaning, hashes[hash_]) for hash_, meaning in used)
+    used = (await session.execute(select(UsedKey.hash, UsedKey.meaning).where(UsedKey.hash.in_(hashes)))).all()
+    return all(hmac.compare_digest(meaning, hashes[hash_]) for hash_, meaning in used) if used else None
 
 
 async def keep(session: AsyncSession, use: Use, now: datetime) -> None:

@@ -10,15 +10,14 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Integer, Text, Update, Uuid, any_, insert, literal, select, text, true, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Integer, Text, Update, any_, insert, literal, select, text, true, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
 from records import subscriptions
-from records.ids import new_id
+from records.ids import as_array, new_id
 from records.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.service_accounts import Found
 from records.subscriptions import Numbered, Requests, Subscribed, Systems
@@ -170,7 +169,7 @@ def _event(
 
 async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row]:
     """As they are now."""
-    wanted = literal(list(ids), ARRAY(Uuid()))
+    wanted = as_array(ids)
     query = select(kind).where(kind.id == any_(wanted)).execution_options(populate_existing=True)
     return {row.id: row for row in await session.scalars(query)} if ids else {}
 

@@ -31,7 +31,7 @@ from records.account_letters import count_since, write_to
 from records.database import Database
 from records.models import Account, AccountKind
 from use_cases.account_letters import send
-from use_cases.administrators import shut_to_each
+from use_cases.administrators import seen_by_none, shut_to_each
 from use_cases.parts import PartsWithEngine
 
 PAGE = 2_000
@@ -139,14 +139,12 @@ def _take(course: Course, page: Sequence[Seen], bonds: dict[UUID, Bond]) -> None
 async def _remind(database: Database, clinic_id: UUID, now: datetime) -> list[UUID]:
     """E-mails to the administrators of a clinic where a month waits for them, each once a week at most."""
     async with database.session() as session:
-        each = await shut_to_each(session, clinic_id)
-        shut_to_all = set.intersection(*each.values()) if each else ()
-        if not await access_reviews.waiting_since(session, clinic_id, shut_to_all):
+        shut = await shut_to_each(session, clinic_id)
+        if not await access_reviews.waiting_since(session, clinic_id, seen_by_none(shut)):
             return []
-        found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
         kind, since = LetterKind.ACCESSES_TO_REVIEW, now - REMINDED_EVERY
         return [
             await write_to(session, kind, one, now)
-            for one in found
+            for one in shut
             if not await count_since(session, one.id, kind, since)
         ]

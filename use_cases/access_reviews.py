@@ -23,7 +23,7 @@ from domain.requests import Role
 from records import access_reviews, account_events, audit, people, requests, restrictions
 from records.access_reviews import Counts
 from records.canonical import canonical_json
-from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, AuditEntry, Clinic
+from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, Account, AuditEntry, Clinic
 from records.visibility import all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
@@ -320,7 +320,7 @@ class _Shut:
     """
 
     to_caller: set[UUID]
-    to_each: Mapping[UUID, Collection[UUID]]
+    to_each: Mapping[Account, Collection[UUID]]
     by_caller: Collection[UUID]
 
     @property
@@ -333,7 +333,7 @@ class _Shut:
         gets no say about themselves by that: it waits.
         """
         by_caller = finding.request_id in self.by_caller
-        shown = [id_ for id_, shut in self.to_each.items() if by_caller or finding.request_id not in shut]
+        shown = [one.id for one, shut in self.to_each.items() if by_caller or finding.request_id not in shut]
         return must_be_settled_by_others(finding.account_id, caller.id, shown)
 
 

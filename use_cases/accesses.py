@@ -140,15 +140,8 @@ async def log_access(
     """
     if row.status is Status.DRAFT:
         return
-    if caller.renews and await access.was_logged(
-        session,
-        row.id,
-        by(caller),
-        kind,
-        object_id,
-        since=datetime.now(UTC) - ONE_OPENING,
-        version=row.process_version,
-        in_emergency=caller.opening is not None,
+    if caller.renews and await _was_logged(
+        *(session, caller, row, kind, object_id), within=ONE_OPENING, version=row.process_version
     ):
         return
     await access.log_access(
@@ -168,16 +161,14 @@ async def log_unless_just_seen(
     session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID
 ) -> None:
     """Write a look down at what a page shows besides, unless it was looked at a moment ago."""
-    since = datetime.now(UTC) - ONE_LOOK
-    if not await _was_logged(session, caller, row, kind, object_id, since):
+    if not await was_just_seen(session, caller, row, kind, object_id):
         await log_access(session, caller, row, kind, object_id)
 
 
 async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestRecord, attachment_id: UUID) -> None:
     """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
-    since = datetime.now(UTC) - ONE_LOOK
     for kind, what in ((Act.REQUEST, None), (Act.PREVIEW, attachment_id)):
-        if await _was_logged(session, caller, row, kind, what, since):
+        if await was_just_seen(session, caller, row, kind, what):
             return
     await log_access(session, caller, row, Act.PREVIEW, attachment_id)
 
@@ -186,11 +177,22 @@ async def was_just_seen(
     session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID | None
 ) -> bool:
     """Whether the same look of theirs was written down a moment ago, and stands for another."""
-    return await _was_logged(session, caller, row, kind, object_id, datetime.now(UTC) - ONE_LOOK)
+    return await _was_logged(session, caller, row, kind, object_id, within=ONE_LOOK)
 
 
 async def _was_logged(
-    session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID | None, since: datetime
+    session: AsyncSession,
+    caller: Caller,
+    row: RequestRecord,
+    kind: Act,
+    object_id: UUID | None,
+    *,
+    within: timedelta,
+    version: int = 0,
 ) -> bool:
-    in_emergency = caller.opening is not None
-    return await access.was_logged(session, row.id, by(caller), kind, object_id, since=since, in_emergency=in_emergency)
+    return await access.was_logged(
+        *(session, row.id, by(caller), kind, object_id),
+        since=datetime.now(UTC) - within,
+        version=version,
+        in_emergency=caller.opening is not None,
+    )

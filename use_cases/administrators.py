@@ -8,7 +8,7 @@
 What may not be seen is `not_found`. Whoever gives the command line is an operator: they have the machine.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
@@ -25,25 +25,21 @@ from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 
 
-async def shut_to_each(session: AsyncSession, clinic_id: UUID) -> dict[UUID, set[UUID]]:
+async def shut_to_each(session: AsyncSession, clinic_id: UUID) -> dict[Account, set[UUID]]:
     """To each active administrator of the clinic, the requests that restrictions shut to them."""
     found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
-    return await restrictions.shut_to_each(session, [one.id for one in found])
-
-
-async def who_sees(
-    session: AsyncSession, clinic_id: UUID, request_ids: Collection[UUID]
-) -> list[tuple[Account, set[UUID]]]:
-    """The active administrators of the clinic to whom any of these requests is not shut, each with those."""
-    found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
     shut = await restrictions.shut_to_each(session, [one.id for one in found])
-    return [(one, seen) for one in found if (seen := set(request_ids) - shut[one.id])]
+    return {one: shut[one.id] for one in found}
 
 
-async def seen_by_none(session: AsyncSession, clinic_id: UUID, request_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the requests that are shut to every active administrator of the clinic; none where it has no administrator."""
-    shut = (await shut_to_each(session, clinic_id)).values()
-    return set(request_ids).intersection(*shut) if shut else set()
+def who_sees(shut: Mapping[Account, set[UUID]], request_ids: Collection[UUID]) -> list[tuple[Account, set[UUID]]]:
+    """Of those to whom requests are `shut`, who sees any of these requests, each with those."""
+    return [(one, seen) for one, theirs in shut.items() if (seen := set(request_ids) - theirs)]
+
+
+def seen_by_none(shut: Mapping[Account, set[UUID]]) -> set[UUID]:
+    """The requests that are `shut` to all of them; none where there is nobody."""
+    return set.intersection(*shut.values()) if shut else set()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
 from use_cases import restrictions, retention
-from use_cases.administrators import Administrator, seen_by_none
+from use_cases.administrators import Administrator, seen_by_none, shut_to_each
 from use_cases.audit_check import Known, Verdict, check
 from use_cases.audit_tree import FOLDER as CHECKPOINTS
 from use_cases.audit_tree import origin
@@ -112,7 +112,7 @@ async def retention_now(settings: Settings, code: str | None = None) -> list[Ret
             over = await over_time(database, clinic.id, now)
             held = [hold.number for hold in kept.holds]
             async with database.session() as session:
-                unseen = await seen_by_none(session, clinic.id, [entry.request_id for entry in over])
+                unseen = seen_by_none(await shut_to_each(session, clinic.id)) & {entry.request_id for entry in over}
             found.append(RetentionOfClinic(clinic.code, kept.policy, len(over), len(unseen), held, kept.lists))
     return found
 

@@ -33,7 +33,7 @@ from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from use_cases.account_letters import send
-from use_cases.administrators import seen_by_none, who_sees
+from use_cases.administrators import seen_by_none, shut_to_each, who_sees
 from use_cases.each import all_of_them
 from use_cases.parts import PartsWithEngine
 from use_cases.retention import (
@@ -97,14 +97,15 @@ async def _tell_who_sees(
     session: AsyncSession, written: RetentionList, request_ids: set[UUID], now: datetime
 ) -> list[UUID]:
     """The letters to the administrators who see anything of the list. What none of them sees nobody approves: the log says so."""
-    told = await who_sees(session, written.clinic_id, request_ids)
-    if unseen := await seen_by_none(session, written.clinic_id, request_ids):
+    shut = await shut_to_each(session, written.clinic_id)
+    if unseen := request_ids & seen_by_none(shut):
         log.warning(
             "what is over its time is shut to every administrator",
             count=len(unseen),
             clinic_id=str(written.clinic_id),
             list_id=str(written.id),
         )
+    told = who_sees(shut, request_ids)
     return [await write_to(session, LetterKind.RETENTION_LISTED, one, now) for one, _ in told]
 
 
@@ -148,13 +149,15 @@ class _Room:
         self.entries = list[RetentionEntry]()
         self.things = dict[UUID, int]()
         self.is_full = False
+        self._all_things = 0
 
     def take(self, entry: RetentionEntry, things: int) -> None:
         """Take it where there is room, and nothing more once there is none."""
-        self.is_full = self.is_full or bool(self.entries and sum(self.things.values()) + things > MOST_THINGS)
+        self.is_full = self.is_full or bool(self.entries and self._all_things + things > MOST_THINGS)
         if not self.is_full:
             self.entries.append(entry)
             self.things[entry.request_id] = things
+            self._all_things += things
             self.is_full = len(self.entries) == MOST_AT_ONCE
 
 

@@ -6,7 +6,6 @@ and what does not, stands in docs/decisions/emergency-access.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
@@ -116,9 +115,7 @@ async def is_possible(services: Services, caller: Caller) -> bool:
     """Whether the caller may open anything at all in an emergency."""
     if caller.system is not None or rules.opens_as(caller.roles) is None:
         return False
-    async with services.database.session() as session:
-        clinic = await people.load_clinic(session, caller.clinic_id)
-    return clinic is not None and clinic.emergency
+    return await _is_on(services, caller)
 
 
 async def open_in_emergency(services: Services, caller: Caller, new: NewOpening, key: str | None) -> OpeningView:
@@ -217,6 +214,13 @@ async def tell_open_pages(session: AsyncSession, clinic_id: UUID) -> None:
 # Who may
 
 
+async def _is_on(services: Services, caller: Caller) -> bool:
+    """Whether the caller's clinic has turned it on."""
+    async with services.database.session() as session:
+        clinic = await people.load_clinic(session, caller.clinic_id)
+    return clinic is not None and clinic.emergency
+
+
 async def _role_to_open(services: Services, caller: Caller) -> Role:
     """Raises Problem `forbidden`, `emergency_not_for_operators` or `emergency_off`: by who asks alone."""
     role = rules.opens_as(caller.roles)
@@ -224,7 +228,7 @@ async def _role_to_open(services: Services, caller: Caller) -> Role:
         raise Problem("emergency_not_for_operators")
     if caller.system is not None or role is None:
         raise Problem("forbidden")
-    if not await is_possible(services, caller):
+    if not await _is_on(services, caller):
         raise Problem("emergency_off")
     return role
 
@@ -302,12 +306,12 @@ async def _answered_before(
     if opening is not None:
         await _must_be_the_same(session, opening, new)
         return opening
-    use = _use_of(caller, command_id, new)
-    if row is None or not await used_keys.means_something_else(session, replace(use, meaning=b"")):
+    if row is None:
         return None
-    if await used_keys.means_something_else(session, use):
+    is_same = await used_keys.same_meaning(session, _use_of(caller, command_id, new))
+    if is_same is False:
         raise Problem("idempotency_key_reused")
-    return await emergencies.newest_opened(session, caller.id, row.id)
+    return await emergencies.newest_opened(session, caller.id, row.id) if is_same else None
 
 
 def _use_of(caller: Caller, command_id: UUID, new: Wanted) -> Use:

@@ -231,13 +231,9 @@ async def list_at_the_machine(database: Database, number: str, username: str) ->
     shut; the audit says that they were shown. Raises Problem `not_found`, or `forbidden` for somebody else.
     """
     async with database.session() as session:
-        row = await requests.find_request(session, number)
-        if row is None:
-            raise Problem("not_found")
-        account = await operator_at_the_machine(session, row, username)
-        who = By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id)
+        row, account = await named_at_the_machine(session, number, username)
         now, name = datetime.now(UTC), "get_restrictions"
-        audit.add(session, Act.LOOK, who, now, name=name, role=Role.OPERATOR, request_id=row.id)
+        audit.add(session, Act.LOOK, by_operator(account), now, name=name, role=Role.OPERATOR, request_id=row.id)
         return await _all_of(session, row)
 
 
@@ -253,14 +249,25 @@ async def end_at_the_machine(
         if row is None:
             raise Problem("not_found")
         row = await requests.lock_request(session, row.id)
-        account = await operator_at_the_machine(session, row, username)
+        account = await _operator_at_the_machine(session, row, username)
         found = await restrictions.load(session, row.id, restriction_id)
         if found is None:
             raise Problem("not_found")
-        await _end(session, row, found, why, By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id))
+        await _end(session, row, found, why, by_operator(account))
 
 
-async def operator_at_the_machine(session: AsyncSession, row: RequestRecord, username: str) -> Account:
+async def named_at_the_machine(session: AsyncSession, number: str, username: str) -> tuple[RequestRecord, Account]:
+    """The request of that number, and the operator of that username, to whom it is not shut.
+
+    Raises Problem `not_found`, or `forbidden` for everybody else.
+    """
+    row = await requests.find_request(session, number)
+    if row is None:
+        raise Problem("not_found")
+    return row, await _operator_at_the_machine(session, row, username)
+
+
+async def _operator_at_the_machine(session: AsyncSession, row: RequestRecord, username: str) -> Account:
     """The operator of that username, to whom the request is not shut. Raises Problem `forbidden` for everybody else."""
     account = await operator_named(session, username)
     if await restrictions.shuts_out(session, row.id, account.id):
@@ -274,6 +281,11 @@ async def operator_named(session: AsyncSession, username: str) -> Account:
     if account is None or not account.active or Role.OPERATOR not in account.roles:
         raise Problem("forbidden")
     return account
+
+
+def by_operator(account: Account) -> By:
+    """The operator on the command line, as the audit names who acts."""
+    return By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id)
 
 
 # Who may, and whom

@@ -34,13 +34,13 @@ from records.visibility import Viewer, all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
 from use_cases.account_letters import send
-from use_cases.administrators import Administrator, hand_of, who_sees
+from use_cases.administrators import Administrator, hand_of, shut_to_each, who_sees
 from use_cases.caller import Caller
 from use_cases.gate import Starting
 from use_cases.names import Names, PersonView
 from use_cases.people import clinic_of
 from use_cases.problems import Problem
-from use_cases.restrictions import operator_at_the_machine, operator_named
+from use_cases.restrictions import by_operator, named_at_the_machine, operator_named
 from use_cases.services import Services
 from use_cases.views import View
 from workflows.contract import DESTRUCTION, LOOK_AGAIN, destruction_workflow_id
@@ -290,10 +290,11 @@ async def holds_at_the_machine(database: Database, number: str, username: str) -
     were shown it. Raises Problem `not_found`, or `forbidden` for somebody else.
     """
     async with database.session() as session:
-        row, who = await _numbered(session, number, username)
-        audit.add(session, Act.LOOK, who, datetime.now(UTC), name="holds", role=Role.OPERATOR, request_id=row.id)
+        row, account = await named_at_the_machine(session, number, username)
+        now, who = datetime.now(UTC), by_operator(account)
+        audit.add(session, Act.LOOK, who, now, name="holds", role=Role.OPERATOR, request_id=row.id)
         holds = [(hold, row.number) for hold in await retention.holds_on(session, row.id)]
-        holds += await _holds_elsewhere(session, row, who)
+        holds += await _holds_elsewhere(session, row, account)
         names = await Names.load(session, [], [hold.clinic_id for hold, _ in holds])
         return [
             HoldOfClinic(
@@ -307,7 +308,9 @@ async def holds_at_the_machine(database: Database, number: str, username: str) -
         ]
 
 
-async def _holds_elsewhere(session: AsyncSession, row: RequestRecord, who: By) -> list[tuple[RetentionHold, str]]:
+async def _holds_elsewhere(
+    session: AsyncSession, row: RequestRecord, account: Account
+) -> list[tuple[RetentionHold, str]]:
     """What keeps it as its patient is held at another request that is not shut to the operator; each with that one's number."""
     found, known, patients = list[tuple[RetentionHold, str]](), HeldPatients(), await _patients_of(session, row.id)
     for clinic_id in await destruction.involved_clinics(session, row.id):
@@ -315,9 +318,8 @@ async def _holds_elsewhere(session: AsyncSession, row: RequestRecord, who: By) -
             is_theirs = hold.whole_patient and (
                 patients is None or await known.has_one_of(session, patients, {hold.request_id})
             )
-            if is_theirs and who.account_id:
-                is_shut = await restrictions.shuts_out(session, hold.request_id, who.account_id)
-                found += [] if is_shut else [(hold, number)]
+            if is_theirs and not await restrictions.shuts_out(session, hold.request_id, account.id):
+                found.append((hold, number))
     return found
 
 
@@ -329,21 +331,21 @@ async def lift_at_the_machine(database: Database, number: str, hold_id: UUID, us
     operator of the clinic that asked, or who has shut the request to anybody.
     """
     async with database.session() as session:
-        row, who = await _numbered(session, number, username)
+        row, account = await named_at_the_machine(session, number, username)
         hold = await retention.lock_hold(session, hold_id)
         if hold is None or hold.request_id != row.id:
             raise Problem("not_found")
         if await restrictions.is_open_to_one(session, row.id, hold.clinic_id, Role.CLINIC_ADMINISTRATOR):
             raise Problem("forbidden")
-        is_asker = who.clinic_id == row.requester_clinic_id
-        if is_asker or who.account_id is None or await restrictions.was_set_by(session, row.id, who.account_id):
+        is_asker = account.clinic_id == row.requester_clinic_id
+        if is_asker or await restrictions.was_set_by(session, row.id, account.id):
             raise Problem("forbidden")
         if hold.lifted_at is None:
             now, clinic = datetime.now(UTC), await session.get_one(Clinic, hold.clinic_id)
-            hand = Hand(who.account_id, Side.COMMAND_LINE)
+            hand = Hand(account.id, Side.COMMAND_LINE)
             account_events.note(session, AccountEventKind.HOLD_LIFTED, clinic, hand, now)
             await write_to_administrators(session, LetterKind.HOLD_LIFTED, clinic.id, now)
-        _lift(session, hold, who, Role.OPERATOR)
+        _lift(session, hold, by_operator(account), Role.OPERATOR)
 
 
 async def second_at_the_machine(database: Database, number: str, username: str) -> list[str]:
@@ -354,48 +356,39 @@ async def second_at_the_machine(database: Database, number: str, username: str) 
     or `forbidden` for somebody else, or where somebody of the clinic approves it themselves.
     """
     async with database.session() as session:
-        row, who = await _numbered(session, number, username)
+        row, account = await named_at_the_machine(session, number, username)
         found = await retention.lock_approved_with(session, row.id)
         entry = await retention.lock_entry(session, found.id, row.id) if found else None
         if found is None or entry is None:
             raise Problem("not_found")
-        return await _second_at_the_machine(session, found, [entry], who)
+        return await _second_at_the_machine(session, found, [entry], account)
 
 
 async def second_list_at_the_machine(database: Database, list_id: UUID, username: str) -> list[str]:
     """The same of all that stands on that approved list and is for that operator to approve. Raises as the one before."""
     async with database.session() as session:
-        operator = await operator_named(session, username)
-        who = By(operator.id, Side.COMMAND_LINE, clinic_id=operator.clinic_id)
+        account = await operator_named(session, username)
         found = await retention.load_list(session, list_id, locked=True)
         if found is None or found.state is not ListState.APPROVED:
             raise Problem("not_found")
-        viewer = Viewer(operator.id, operator.clinic_id, frozenset(map(Role, operator.roles)))
-        return await _second_at_the_machine(session, found, await shown_of(session, viewer, list_id), who)
+        viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
+        return await _second_at_the_machine(session, found, await shown_of(session, viewer, list_id), account)
 
 
 async def _second_at_the_machine(
-    session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], who: By
+    session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], account: Account
 ) -> list[str]:
     seen_there: set[UUID] = set()
     ids = [entry.request_id for entry in entries]
-    for one, seen in await who_sees(session, found.clinic_id, ids):
-        if one.id != who.account_id and await _may_second(session, found, one):
+    for one, seen in who_sees(await shut_to_each(session, found.clinic_id), ids):
+        if one.id != account.id and await _may_second(session, found, one):
             seen_there |= seen
     theirs = [entry for entry in entries if entry.request_id not in seen_there]
-    seconded = await _second(session, found, theirs, who, Role.OPERATOR)
+    seconded = await _second(session, found, theirs, account, by_operator(account), Role.OPERATOR)
     if not seconded:
         is_for_the_clinic = await needs_second(session, found, entries) & seen_there
         raise Problem("forbidden" if is_for_the_clinic else "needs_no_second")
     return seconded
-
-
-async def _numbered(session: AsyncSession, number: str, username: str) -> tuple[RequestRecord, By]:
-    row = await requests.find_request(session, number)
-    if row is None:
-        raise Problem("not_found")
-    operator = await operator_at_the_machine(session, row, username)
-    return row, By(operator.id, Side.COMMAND_LINE, clinic_id=operator.clinic_id)
 
 
 async def read_list(services: Starting, administrator: Administrator, list_id: UUID) -> WholeList:
@@ -446,7 +439,7 @@ async def approve(services: Starting, caller: Caller, list_id: UUID, approval: A
             account_events.note(session, AccountEventKind.RETENTION_APPROVED, clinic, hand_of(caller), now)
             letters = await _tell_who_sees(session, found, shown, now)
         elif found.approved_by != caller.id:
-            await _second(session, found, shown, by(caller), Role.CLINIC_ADMINISTRATOR)
+            await _second(session, found, shown, caller.account, by(caller), Role.CLINIC_ADMINISTRATOR)
     await begin_destruction(services, list_id)
     await send(services, letters)
     return await read_list(services, Administrator.of(caller), list_id)
@@ -462,15 +455,19 @@ def _check_was_seen(found: RetentionList, shown: Sequence[RetentionEntry], calle
 
 
 async def _second(
-    session: AsyncSession, found: RetentionList, entries: Sequence[RetentionEntry], who: By, role: Role
+    session: AsyncSession,
+    found: RetentionList,
+    entries: Sequence[RetentionEntry],
+    account: Account,
+    who: By,
+    role: Role,
 ) -> list[str]:
     """Somebody else than who approved the list, which is locked, approves those of these entries as well that need it; gives
     their numbers. Raises Problem `destruction_begun` or `not_a_second_person`.
     """
     if await _has_begun(session, found):
         raise Problem("destruction_begun")
-    account = await people.load_account(session, who.account_id) if who.account_id else None
-    if account is None or not await _may_second(session, found, account):
+    if not await _may_second(session, found, account):
         raise Problem("not_a_second_person")
     now = datetime.now(UTC)
     waiting = await needs_second(session, found, entries) - await _held_now(session, entries)
@@ -543,7 +540,8 @@ async def _tell_who_sees(
 ) -> list[UUID]:
     """The letters to the administrators who see anything of what was approved; they ask some of them to approve as well."""
     restricted, letters = await needs_second(session, found, entries), []
-    for one, seen in await who_sees(session, found.clinic_id, [entry.request_id for entry in entries]):
+    shut = await shut_to_each(session, found.clinic_id)
+    for one, seen in who_sees(shut, [entry.request_id for entry in entries]):
         is_asked = one.id != found.approved_by and not seen.isdisjoint(restricted)
         kind = LetterKind.RETENTION_SECOND if is_asked else LetterKind.RETENTION_APPROVED
         letters.append(await write_to(session, kind, one, now))

@@ -16,7 +16,7 @@ async def use_of(services: Services, caller: Caller, key: str, address: str, bod
     """What the key is used for. Raises Problem `idempotency_key_reused` where it was for something else."""
     use = Use(caller.id, key, b"\n".join((address.encode(), body)))
     async with services.database.statement() as session:
-        if await used_keys.means_something_else(session, use):
+        if await used_keys.same_meaning(session, use) is False:
             raise Problem("idempotency_key_reused")
     return use
 
