@@ -144,8 +144,11 @@ async def _has_newest_order(session: AsyncSession, partner_id: uuid.UUID, reques
     return given is not None and given == await session.scalar(newest)
 
 
-async def left_unasked(session: AsyncSession) -> Sequence[tuple[uuid.UUID, uuid.UUID]]:
-    """Requests in pools of clinics for which a partner answers, each with that partner, where it was not asked since they came.
+async def left_unasked(
+    session: AsyncSession, request_id: uuid.UUID | None = None
+) -> Sequence[tuple[uuid.UUID, uuid.UUID]]:
+    """Requests in pools of clinics for which a partner answers, each with that partner, where it was not asked since they came;
+    or that request alone, if it is one.
 
     So it is of what came there under the version before, while somebody said that the partner answers; and of what was shut to
     it when it was to go, where the restriction has ended since.
@@ -171,6 +174,8 @@ async def left_unasked(session: AsyncSession) -> Sequence[tuple[uuid.UUID, uuid.
         .join(PartnerEndpoint, PartnerEndpoint.account_id == Partner.account_id)
         .where(Partner.performs, RequestRecord.holder_kind == HolderKind.POOL, ~is_asked)
     )
+    if request_id is not None:
+        query = query.where(RequestRecord.id == request_id)
     return [(row[0], row[1]) for row in await session.execute(query.order_by(RequestRecord.id))]
 
 
