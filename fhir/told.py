@@ -24,7 +24,7 @@ from fhir.elements import Coding, Meta, Reference, Resource
 from fhir.exchange import communications
 from fhir.people import organization, practitioner, practitioner_role
 from fhir.replies import Json, bundle
-from fhir.requests import IS_TEST, placer, role_of, tasks
+from fhir.requests import IS_TEST, placer, role_of, tasks, word_of
 from fhir.resources import Destination, MessageHeader, Source
 from translations import language_named
 from use_cases.known_people import SHOWN
@@ -154,7 +154,7 @@ def _references(value: Any) -> Iterator[str]:
 def _words(telling: Telling) -> Mapping[str, str]:
     """How a partner calls the questions that it has asked about the report, by how we refer to them."""
     asked = [one for one in telling.case.events if one.name is EventName.FOLLOW_UP_ASKED] if not telling.given else []
-    words = ((part_of(telling.case.id, one.version), (one.command.get("outside") or {}).get("word")) for one in asked)
+    words = ((part_of(telling.case.id, one.version), word_of(one)) for one in asked)
     return {f"Communication/{id_}": f"urn:uuid:{word}" for id_, word in words if word}
 
 
