@@ -13,7 +13,7 @@ from domain.messages import MessageEvent
 from domain.requests import EventName
 from fhir.addresses import Server, part_of
 from fhir.exchange import communications
-from fhir.forms import responses
+from fhir.forms import response
 from fhir.replies import Json
 from fhir.requests import is_outside, number_of, patient, placer, questions_of, said_by, service_request, word_of
 from translations import dates, gettext_for
@@ -59,7 +59,7 @@ def asked(telling: Telling, given: Giving, server: Server) -> tuple[Sequence[Jso
         return [{**{name: order[name] for name in kept if name in order}, "status": "revoked", "note": reason}], ()
     if notes := [{"text": text} for text in _exchanged(telling, given, server)]:
         order["note"] = notes
-    form = [*responses(telling.case, server)][-1].as_json()
+    form = response(telling.case, telling.case.forms[-1], server).as_json()
     files = [_file(one, telling.case, server) for one in telling.files]
     return [order], [*(one.as_json() for one in patient(telling.case, server)), _without_files(form), *files]
 
