@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from domain.events import question_id
 from domain.messages import MessageEvent
 from domain.requests import EventName
 from fhir.addresses import Server, part_of
 from fhir.exchange import communications
-from fhir.forms import responses
+from fhir.forms import response
 from fhir.replies import Json
-from fhir.requests import is_outside, number_of, patient, placer, said_by, service_request
+from fhir.requests import is_outside, number_of, patient, placer, questions_of, said_by, service_request, word_of
 from translations import dates, gettext_for
 from translations import gettext_noop as _
 from translations.words import EVENTS
@@ -60,7 +59,7 @@ def asked(telling: Telling, given: Giving, server: Server) -> tuple[Sequence[Jso
         return [{**{name: order[name] for name in kept if name in order}, "status": "revoked", "note": reason}], ()
     if notes := [{"text": text} for text in _exchanged(telling, given, server)]:
         order["note"] = notes
-    form = [*responses(telling.case, server)][-1].as_json()
+    form = response(telling.case, telling.case.forms[-1], server).as_json()
     files = [_file(one, telling.case, server) for one in telling.files]
     return [order], [*(one.as_json() for one in patient(telling.case, server)), _without_files(form), *files]
 
@@ -78,9 +77,8 @@ def _said(telling: Telling, server: Server) -> Json:
 
 def _word_answered(telling: Telling) -> str | None:
     named = telling.event.command.get("question_id")
-    questions = [event for event in telling.case.events if event.name is EventName.INFORMATION_REQUESTED]
-    asked = [one for one in questions if named and question_id(telling.case.id, one.command_id) == UUID(named)]
-    return (asked[0].command.get("outside") or {}).get("word") if asked else None
+    asked = questions_of(telling.case).get(UUID(named)) if named else None
+    return word_of(asked) if asked is not None else None
 
 
 def _why(telling: Telling, server: Server) -> list[Json]:

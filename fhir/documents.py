@@ -3,11 +3,20 @@
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from domain.events import question_id
-from domain.requests import DocumentKind, EventName
+from domain.requests import DocumentKind
 from fhir.addresses import Server, part_of
 from fhir.elements import Attachment, Coding, Identifier, Reference, Signature, concept, reference_to, some
-from fhir.requests import CONSULT_NOTE, is_from_outside, meta_of, patient_of, request_of, role_of, signed_by
+from fhir.requests import (
+    CONSULT_NOTE,
+    is_from_outside,
+    meta_of,
+    patient_of,
+    questions_of,
+    request_of,
+    role_of,
+    signed_by,
+    signing_of,
+)
 from fhir.resources import (
     Agent,
     DiagnosticReport,
@@ -132,12 +141,11 @@ def _relation(case: Case, document: StoredDocument) -> RelatesTo | None:
 
 def _answered(case: Case, document: StoredDocument) -> Iterator[Reference]:
     """The question about the report to which an addendum is the answer."""
-    signed = (one.command for one in case.events if one.name is EventName.ADDENDUM_SIGNED)
-    of_it = (one.get("follow_up_id") for one in signed if one["report_id"] == str(document.report_id))
-    asked = next((UUID(one) for one in of_it if one), None)
-    for event in case.events:
-        if event.name is EventName.FOLLOW_UP_ASKED and question_id(case.id, event.command_id) == asked:
-            yield reference_to("Communication", part_of(case.id, event.version))
+    signed = signing_of(case, document.report_id)
+    named = signed.command.get("follow_up_id") if signed is not None else None
+    asked = questions_of(case).get(UUID(named)) if named else None
+    if asked is not None:
+        yield reference_to("Communication", part_of(case.id, asked.version))
 
 
 def _identifier(document: StoredDocument) -> Identifier:

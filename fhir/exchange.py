@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from domain.events import question_id
 from domain.fhir_course import tasks_of
 from domain.requests import EventName
 from domain.subscriptions import COMMUNICATIONS
 from fhir.addresses import Server, part_of
 from fhir.elements import Reference, concept, reference_to, some, words
-from fhir.requests import holder_of, meta_of, patient_of, request_of, role_of, said_by, signed_by
+from fhir.requests import holder_of, meta_of, patient_of, questions_of, request_of, role_of, said_by, signed_by
 from fhir.resources import Communication, Payload
 from records.models import EventRecord
 from translations import gettext_for
@@ -30,7 +29,7 @@ _SAID: Mapping[EventName, str] = {
 
 def communications(case: Case, server: Server) -> Iterator[Communication]:
     """Oldest first; the id of each tells with which event it was said."""
-    asked = {question_id(case.id, event.command_id): event for event in case.events if event.name in _ASKING}
+    asked = questions_of(case)
     course = tasks_of(case.events)
     for event in case.events:
         code = COMMUNICATIONS.get(event.name)
@@ -53,7 +52,6 @@ def communications(case: Case, server: Server) -> Iterator[Communication]:
         )
 
 
-_ASKING = (EventName.INFORMATION_REQUESTED, EventName.FOLLOW_UP_ASKED)
 _BY_REQUESTER = (
     EventName.INFORMATION_ANSWERED,
     EventName.INFORMATION_ADDED,

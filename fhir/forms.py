@@ -141,18 +141,23 @@ def _slot(slot: AttachmentSlot, server: Server) -> QuestionnaireItem:
 def responses(case: Case, server: Server) -> Iterator[QuestionnaireResponse]:
     """Each submission, oldest first, with the answers as they were given then."""
     for form in case.forms:
-        content = form.content
-        yield QuestionnaireResponse(
-            id=part_of(case.id, form.number),
-            meta=meta_of(case),
-            language=server.language,
-            based_on=(request_of(case, server),),
-            questionnaire=canonical(content["offering"], content["offering_version"], server),
-            subject=patient_of(case),
-            authored=form.frozen_at,
-            author=role_of(form.frozen_by),
-            item=some([*_answers(case.offering, content["answers"], server), *_attachments(case, form, server)]),
-        )
+        yield response(case, form, server)
+
+
+def response(case: Case, form: FrozenForm, server: Server) -> QuestionnaireResponse:
+    """One of them."""
+    content = form.content
+    return QuestionnaireResponse(
+        id=part_of(case.id, form.number),
+        meta=meta_of(case),
+        language=server.language,
+        based_on=(request_of(case, server),),
+        questionnaire=canonical(content["offering"], content["offering_version"], server),
+        subject=patient_of(case),
+        authored=form.frozen_at,
+        author=role_of(form.frozen_by),
+        item=some([*_answers(case.offering, content["answers"], server), *_attachments(case, form, server)]),
+    )
 
 
 def _answers(offering: ServiceOffering, answers: Mapping[str, Any], server: Server) -> Iterator[ResponseItem]:

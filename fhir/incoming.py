@@ -16,7 +16,7 @@ from domain.messages import FROM_PERFORMERS, FROM_REQUESTERS, TO_KNOW, MessageEv
 from fhir.elements import ID
 from fhir.loose import Resources
 from fhir.message_content import content_of
-from fhir.message_names import names_of
+from fhir.message_names import names_in
 from fhir.message_rules import FOCUS, event_of, faults_of, foci_of
 from fhir.outcomes import Faults, NotTaken
 from fhir.performed import REPORTS, performed_of
@@ -125,8 +125,7 @@ def _unread(value: object) -> Unread | None:
     if event not in FROM_PERFORMERS:
         return None
     foci = foci_of(event, headers[0], resources) or [one for kind in FOCUS[event] for one in resources.of(kind)]
-    names = tuple(dict.fromkeys(name for one in foci for name in names_of(one, resources)))
-    return Unread(event, names, any(resources.of(kind) for kind in REPORTS))
+    return Unread(event, names_in(foci, resources), any(resources.of(kind) for kind in REPORTS))
 
 
 def is_known(event: MessageEvent) -> bool:

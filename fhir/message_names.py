@@ -1,7 +1,7 @@
 """Which request a message means: by the name that the partner has for it, and by no other."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from domain.loose import Json, dict_of, dicts_of, line_of
@@ -40,6 +40,11 @@ def kind_of(reference: Json) -> str:
     parts = line_of(reference.get("reference")).split("/_history/")[0].rsplit("/", 2)
     kind = parts[-2] if len(parts) > 1 else ""
     return line_of(reference.get("type")) or (kind if _KIND.fullmatch(kind) else "")
+
+
+def names_in(foci: Iterable[Json], resources: Resources) -> tuple[OrderName, ...]:
+    """Which requests are meant by what a message is about, each once."""
+    return tuple(dict.fromkeys(name for one in foci for name in names_of(one, resources)))
 
 
 def names_of(focus: Json, resources: Resources) -> Iterator[OrderName]:

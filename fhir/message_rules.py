@@ -188,9 +188,7 @@ def _faults_of_answer(event: MessageEvent, bundle: Json, header: Json, resources
     if len(resources.of("Patient")) > 1:
         yield Fault("value", TWICE, "Patient")
     for focus in foci:
-        for name in _NEEDED_OF_PERFORMERS.get(focus["resourceType"], ()):
-            if focus.get(name) in (None, "", [], {}):
-                yield Fault("required", MISSING, f"{focus['resourceType']}.{name}")
+        yield from _lacking(focus, _NEEDED_OF_PERFORMERS)
     yield from _faults_of_marks(bundle, (header, *foci, *resources.of("Patient"), *resources.of("DocumentReference")))
 
 
@@ -283,9 +281,7 @@ def _faults_of_resource(resource: Json) -> Iterator[Fault]:
     if kind in _ELEMENTS:
         strange = sorted(name for name in resource.keys() - _ELEMENTS[kind] - _EVERYWHERE if _is_plain(name))
         yield from (Fault("value", WRONG_VALUE, f"{kind}.{line_of(name)[:100]}") for name in strange)
-    for name in _NEEDED.get(kind, ()):
-        if resource.get(name) in (None, "", [], {}):
-            yield Fault("required", MISSING, f"{kind}.{name}")
+    yield from _lacking(resource, _NEEDED)
     for (of, name), codes in _CODES.items():
         if of == kind and name in resource and not (isinstance(resource[name], str) and resource[name] in codes):
             yield Fault("code-invalid", WRONG_CODE, f"{kind}.{name}")
@@ -297,6 +293,13 @@ def _faults_of_resource(resource: Json) -> Iterator[Fault]:
             resource[name], day=name in _DAYS, instant=kind == "DocumentReference" and name in _INSTANTS
         ):
             yield Fault("value", NO_MOMENT, f"{kind}.{name}")
+
+
+def _lacking(resource: Json, needed: Mapping[str, tuple[str, ...]]) -> Iterator[Fault]:
+    kind = resource["resourceType"]
+    for name in needed.get(kind, ()):
+        if resource.get(name) in (None, "", [], {}):
+            yield Fault("required", MISSING, f"{kind}.{name}")
 
 
 def _is_moment(value: object, *, day: bool = False, instant: bool = False) -> bool:

@@ -37,7 +37,7 @@ from use_cases.cases import Behind, read_case
 from use_cases.partner_messages import InHand, OtherContentError, Unheard
 from use_cases.partner_requests import Done
 from use_cases.partners import partner_of
-from use_cases.performed import Performed
+from use_cases.performed import Performed, Unread
 from use_cases.problems import Problem, passing_problem
 from use_cases.services import Services
 from web.observe import tell
@@ -68,7 +68,7 @@ async def process(request: Request, services: Services, caller: Caller, attended
     async with services.messages.place_for(caller.actual_id):
         body = await received(request)
         partner, message = await _read(request, services, caller, body)
-        server = Server.of(services.settings, language_named(partner.language))
+        server = _server_for(services, partner)
         answer = await _Work(services, caller, partner, server, message).done(body, attended)
     sent = json.dumps(sent_again(answer.message), ensure_ascii=False, separators=(",", ":")).encode()
     return Response(sent, answer.status, answer.headers, f"{wanted}; charset=utf-8")
@@ -87,19 +87,29 @@ async def _read(request: Request, services: Services, caller: Caller, body: byte
         return partner, await asyncio.to_thread(read_message, came, language, performs=performs)
     except (NotTaken, Problem) as error:
         id_, digest = (header_id(came.value), came.digest) if came is not None else (None, "")
-        unheard = await _unheard(services, partner, came)
+        unheard = None
+        if partner is not None and came is not None:
+            unread = await asyncio.to_thread(unread_of, came)
+            unheard = await _unheard(services, partner, _server_for(services, partner), unread)
         await partner_messages.keep_refused(services, caller.actual_id, id_, body, error.code, digest, unheard)
         raise
 
 
-async def _unheard(services: Services, partner: Partner | None, came: Parsed | None) -> Unheard | None:
-    """What is lost with a message that was refused as it was read; None where it is about nothing that the partner was asked."""
-    unread = await asyncio.to_thread(unread_of, came) if partner is not None and came is not None else None
-    if partner is None or unread is None:
+def _server_for(services: Services, partner: Partner) -> Server:
+    """As it speaks to that partner."""
+    return Server.of(services.settings, language_named(partner.language))
+
+
+async def _unheard(
+    services: Services, partner: Partner, server: Server, said: Unread | Performed | None
+) -> Unheard | None:
+    """What is lost of what a performer says where the message is not even taken in hand; None where it is about nothing that the
+    partner was asked.
+    """
+    if said is None:
         return None
-    system = order_system(Server.of(services.settings, language_named(partner.language)))
-    request_id = await partner_answers.request_spoken_of(services, partner, unread.names, system)
-    return Unheard(unread.event, request_id, unread.has_report) if request_id is not None else None
+    request_id = await partner_answers.request_spoken_of(services, partner, said.names, order_system(server))
+    return Unheard(said.event, request_id, said.has_report) if request_id is not None else None
 
 
 def _must_be_taken(request: Request) -> None:
@@ -136,7 +146,8 @@ class _Work:
                     return _Answer(taken.answer, HTTPStatus.OK, {})
                 return await self._do(taken, attended)
         except OtherContentError:
-            digest, unheard = self.message.digest, await self._unheard()
+            digest = self.message.digest
+            unheard = await _unheard(self.services, self.partner, self.server, self.message.performed)
             await partner_messages.keep_refused(self.services, id_, self.message.id, body, "duplicate", digest, unheard)
             return _Answer(self._reply("fatal-error", self._issue("duplicate", OTHER_CONTENT)), HTTPStatus.CONFLICT, {})
         except Exception as error:
@@ -147,58 +158,40 @@ class _Work:
 
     async def _do(self, taken: InHand, attended: Attended) -> _Answer:
         """Raises Problem or Refusal for what can be done later."""
-        about: UUID | None = None
         problem: str | None = None
-        if self.message.performed is not None:
-            answer, about, problem = await self._follow(self.message.performed, attended)
-        elif self.message.said is None:
-            is_taken = is_known(self.message.event) and "response" not in self.message.header
-            outcome = None if is_taken else self._issue("not-supported", NOT_SUPPORTED)
-            answer = self._reply("ok" if is_taken else "fatal-error", outcome)
-        else:
-            try:
-                done = await partner_requests.act(
-                    self.services, self.caller, self.partner, self.message.said, attended, taken.tries
-                )
-                answer, about = await self._with_task(done), done.request_id
-            except (Problem, Refusal) as error:
-                if _passes(error):
-                    raise
-                answer, problem = self._reply("fatal-error", self._outcome(error)), error.code
-                about = await partner_requests.request_spoken_of(self.services, self.caller, self.message.said)
-                log.warning(
-                    "a message of a partner can't be done", account_id=str(self.partner.account_id), code=problem
-                )
-        has_report = self.message.performed is not None and bool(self.message.performed.documents)
-        await partner_messages.answered(self.services, taken, answer, about, problem, has_report=has_report)
-        return _Answer(answer, HTTPStatus.OK, {})
-
-    async def _follow(self, performed: Performed, attended: Attended) -> tuple[Json, UUID | None, str | None]:
-        """What became of a request that the partner was asked, done: the answer, the request, and the code of why it can't be.
-
-        Raises Problem or Refusal for what can be done later.
-        """
-        system = order_system(self.server)
         try:
-            done = await partner_answers.act(self.services, self.caller, self.partner, performed, system, attended)
+            answer, about = await self._act(taken.tries, attended)
         except (Problem, Refusal) as error:
             if _passes(error):
                 raise
-            log.warning(
-                "a message of a partner can't be done", account_id=str(self.partner.account_id), code=error.code
-            )
-            about = await partner_answers.request_spoken_of(self.services, self.partner, performed.names, system)
-            return self._reply("fatal-error", self._outcome(error)), about, error.code
-        return self._reply("ok", None), done.request_id, None
-
-    async def _unheard(self) -> Unheard | None:
-        """What is lost of what a performer says where the message is not even taken in hand."""
+            problem = error.code
+            log.warning("a message of a partner can't be done", account_id=str(self.partner.account_id), code=problem)
+            answer, about = self._reply("fatal-error", self._outcome(error)), await self._spoken_of()
         performed = self.message.performed
-        if performed is None:
-            return None
-        names, system = performed.names, order_system(self.server)
-        request_id = await partner_answers.request_spoken_of(self.services, self.partner, names, system)
-        return Unheard(performed.event, request_id, bool(performed.documents)) if request_id is not None else None
+        has_report = performed is not None and performed.has_report
+        await partner_messages.answered(self.services, taken, answer, about, problem, has_report=has_report)
+        return _Answer(answer, HTTPStatus.OK, {})
+
+    async def _act(self, tries: int, attended: Attended) -> tuple[Json, UUID | None]:
+        """What the message says, done: the answer, and the request. Raises Problem or Refusal for what can't be done (now)."""
+        message, who = self.message, (self.services, self.caller, self.partner)
+        if message.performed is not None:
+            done = await partner_answers.act(*who, message.performed, order_system(self.server), attended)
+            return self._reply("ok", None), done.request_id
+        if message.said is not None:
+            done = await partner_requests.act(*who, message.said, attended, tries)
+            return await self._with_task(done), done.request_id
+        is_taken = is_known(message.event) and "response" not in message.header
+        outcome = None if is_taken else self._issue("not-supported", NOT_SUPPORTED)
+        return self._reply("ok" if is_taken else "fatal-error", outcome), None
+
+    async def _spoken_of(self) -> UUID | None:
+        """The request that a message is about which can't be done, where it can be told."""
+        said, performed = self.message.said, self.message.performed
+        if performed is not None:
+            system = order_system(self.server)
+            return await partner_answers.request_spoken_of(self.services, self.partner, performed.names, system)
+        return await partner_requests.request_spoken_of(self.services, self.caller, said) if said is not None else None
 
     async def _with_task(self, done: Done) -> Json:
         """The answer with the Task as it is now."""

@@ -1,6 +1,7 @@
 """What the message of a partner that performs says, taken out of its resources: what becomes of its Task, what it asks."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from domain.fhir_course import BusinessStatus
@@ -17,7 +18,7 @@ from fhir.message_content import (
     sound,
     spoken,
 )
-from fhir.message_names import event_replied_to, kind_of, names_of, own_id_of
+from fhir.message_names import event_replied_to, kind_of, names_in, own_id_of
 from fhir.message_rules import LEADS_NOWHERE, TWICE, foci_of
 from fhir.outcomes import Fault, Faults
 from fhir.requests import READ_NOW
@@ -42,27 +43,31 @@ def performed_of(
     resources, _left_out = sound(resources, (header, *foci, *patients), language)
     is_said = event is MessageEvent.SAID_BY_PROVIDER
     author = _author(focus, header, resources)
-    said_with = () if is_said else _reports_of(focus, resources)
-    _must_be_of_one((*foci, *said_with), resources)
-    documents = tuple(_read(said_with, focus, author, resources)) if not is_said else ()
-    files, elsewhere = files_of(resources) if is_said else ((), ())
-    return Performed(
+    reports = () if is_said else _reports_of(focus, resources)
+    about = (*foci, *reports)
+    _must_be_of_one(about, resources)
+    performed = Performed(
         event=event,
         message_id=str(header["id"]),
-        names=tuple(dict.fromkeys(name for one in foci for name in names_of(one, resources))),
+        names=names_in(foci, resources),
         author=author.name,
         organization=author.organization,
-        step=None if is_said else _step(focus),
-        text=spoken(focus, resources) if is_said else "",
-        word=own_id_of(focus, resources) if is_said else None,
-        replies_to=tuple(event_replied_to(one) for one in list_of(focus.get("inResponseTo"))) if is_said else (),
-        kind=_kind(focus) if is_said else "",
-        patients=tuple(_patients((*foci, *said_with), patients)),
-        documents=documents,
-        has_files=bool(files or elsewhere),
+        patients=tuple(_patients(about, patients)),
         needs_visit=_says(focus, _NEEDS_TO_BE_SEEN),
         reads_now=_says(focus, READ_NOW),
         is_test=any(map(is_marked_as_test, (bundle, header, focus, *patients))),
+    )
+    if not is_said:
+        documents = tuple(_read(reports, focus, author, resources))
+        return replace(performed, step=_step(focus), documents=documents)
+    files, elsewhere = files_of(resources)
+    return replace(
+        performed,
+        text=spoken(focus, resources),
+        word=own_id_of(focus, resources),
+        replies_to=tuple(event_replied_to(one) for one in list_of(focus.get("inResponseTo"))),
+        kind=_kind(focus),
+        has_files=bool(files or elsewhere),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.commands import ReturnReason
+from domain.events import question_id
 from domain.fhir_course import BusinessStatus, CourseTask, Facts, business_status, tasks_of
 from domain.health_insurance import Issuer, issuer_of
 from domain.offerings import ServiceOffering
@@ -102,17 +103,36 @@ def said_by(event: EventRecord, server: Server) -> Reference | None:
     return Reference(display=shown or gettext_for(server.language)(_("A partner’s system")))
 
 
+def word_of(event: EventRecord) -> str | None:
+    """The id under which a partner's message has said it; None of what none has."""
+    return (event.command.get("outside") or {}).get("word")
+
+
+def questions_of(case: Case) -> dict[UUID, EventRecord]:
+    """The events that asked something, of either side, by the ids of their questions."""
+    return {question_id(case.id, event.command_id): event for event in case.events if event.name in _ASKING}
+
+
+_ASKING = (EventName.INFORMATION_REQUESTED, EventName.FOLLOW_UP_ASKED)
+
+
+def signing_of(case: Case, report_id: UUID) -> EventRecord | None:
+    """The event with which that document was signed, or came from a partner."""
+    signings = (one for one in case.events if one.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED))
+    return next((one for one in signings if one.command["report_id"] == str(report_id)), None)
+
+
 def signed_by(case: Case, report_id: UUID, signer_id: UUID, server: Server) -> Reference:
     """Who has signed a document; of one from outside, its author, as the message names them."""
-    signings = (one for one in case.events if one.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED))
-    signed = next((one for one in signings if one.command["report_id"] == str(report_id)), None)
+    signed = signing_of(case, report_id)
     by = said_by(signed, server) if signed is not None and is_outside(signed) else None
     return by or role_of(signer_id)
 
 
 def is_from_outside(case: Case, report_id: UUID) -> bool:
     """Whether a partner has sent that document."""
-    return any(is_outside(one) for one in case.events if one.command.get("report_id") == str(report_id))
+    signed = signing_of(case, report_id)
+    return signed is not None and is_outside(signed)
 
 
 def holder_of(case: Case, holder: Mapping[str, Any]) -> Reference | None:
@@ -120,9 +140,9 @@ def holder_of(case: Case, holder: Mapping[str, Any]) -> Reference | None:
     kind = HolderKind(holder["kind"])
     if kind is HolderKind.NOBODY:
         return None
-    systems = {str(event.actor_id) for event in case.events if is_outside(event)}
-    is_person = holder["id"] and str(holder["id"]) not in systems
-    return role_of(holder["id"]) if is_person else reference_to("Organization", holder["clinic_id"])
+    id_ = holder["id"]
+    is_person = id_ and not any(is_outside(event) and str(event.actor_id) == str(id_) for event in case.events)
+    return role_of(id_) if is_person else reference_to("Organization", holder["clinic_id"])
 
 
 def offering_code(offering: ServiceOffering, server: Server) -> CodeableConcept:

@@ -24,7 +24,7 @@ from fhir.elements import Coding, Meta, Reference, Resource
 from fhir.exchange import communications
 from fhir.people import organization, practitioner, practitioner_role
 from fhir.replies import Json, bundle
-from fhir.requests import IS_TEST, placer, role_of, tasks
+from fhir.requests import IS_TEST, placer, role_of, tasks, word_of
 from fhir.resources import Destination, MessageHeader, Source
 from translations import language_named
 from use_cases.known_people import SHOWN
@@ -88,7 +88,10 @@ def _message(focus: Sequence[Json], beside: Sequence[Json], telling: Telling, se
     )
     resources = [header.as_json(), *focus, *beside]
     resources += _people_in(resources, telling, server)
-    made = bundle([_known_as(one, telling, _words(telling)) for one in resources], server)
+    words, called = _words(telling), telling.called
+    if telling.given is not None:
+        called = order_name(telling.case, telling.given, server)
+    made = bundle([_known_as(one, telling.case.id, called, words) for one in resources], server)
     return {**made, **({"meta": {"security": [IS_TEST.as_json()]}} if telling.case.row.is_test else {})}
 
 
@@ -151,23 +154,20 @@ def _references(value: Any) -> Iterator[str]:
 def _words(telling: Telling) -> Mapping[str, str]:
     """How a partner calls the questions that it has asked about the report, by how we refer to them."""
     asked = [one for one in telling.case.events if one.name is EventName.FOLLOW_UP_ASKED] if not telling.given else []
-    words = ((part_of(telling.case.id, one.version), (one.command.get("outside") or {}).get("word")) for one in asked)
+    words = ((part_of(telling.case.id, one.version), word_of(one)) for one in asked)
     return {f"Communication/{id_}": f"urn:uuid:{word}" for id_, word in words if word}
 
 
-def _known_as(value: Any, telling: Telling, words: Mapping[str, str]) -> Any:
+def _known_as(value: Any, request_id: UUID, called: tuple[str, str] | None, words: Mapping[str, str]) -> Any:
     """The same, with what the partner calls the request, and what it has asked, wherever that is named."""
     if isinstance(value, list):
-        return [_known_as(one, telling, words) for one in value]
+        return [_known_as(one, request_id, called, words) for one in value]
     if not isinstance(value, dict):
         return value
-    known = {name: _known_as(part, telling, words) for name, part in value.items()}
+    known = {name: _known_as(part, request_id, called, words) for name, part in value.items()}
     if isinstance(known.get("reference"), str):
         known["reference"] = words.get(known["reference"], known["reference"])
-    called = telling.called
-    if telling.given is not None:
-        called = order_name(telling.case, telling.given, Server.of(telling.settings, "fr"))
-    if called is not None and known.get("reference") == f"ServiceRequest/{telling.case.id}":
+    if called is not None and known.get("reference") == f"ServiceRequest/{request_id}":
         known["identifier"] = placer(*called).as_json()
     return known
 

@@ -189,8 +189,13 @@ async def _told_lately(session: AsyncSession, request_id: uuid.UUID, now: dateti
     return kinds | {(False, MessageEvent(str(event))) for event in await session.scalars(came)}
 
 
+def _is_lost(now: datetime) -> ColumnElement[bool]:
+    """Of rows of `ToldMessage`: whether it was lost, and not long ago."""
+    return and_(_IS_LOST, ToldMessage.settled_at >= now - SHOWN_FOR)
+
+
 def _is_lost_untold(now: datetime) -> ColumnElement[bool]:
-    return and_(_IS_LOST, _IS_UNTOLD, ToldMessage.settled_at >= now - SHOWN_FOR)
+    return and_(_is_lost(now), _IS_UNTOLD)
 
 
 def _is_silent_untold(now: datetime) -> ColumnElement[bool]:
@@ -201,9 +206,13 @@ def _is_silent_untold(now: datetime) -> ColumnElement[bool]:
 
 def _is_not_done_untold(now: datetime) -> ColumnElement[bool]:
     """What was mended before anybody was told is told to nobody."""
+    return and_(_is_not_done(now), PartnerMessage.people_told_at.is_(None))
+
+
+def _is_not_done(now: datetime) -> ColumnElement[bool]:
+    """Of rows of `PartnerMessage`: whether it could not be done, not long ago, and was not mended since."""
     return and_(
         _IS_NOT_DONE,
-        PartnerMessage.people_told_at.is_(None),
         PartnerMessage.answered_at >= now - SHOWN_FOR,
         PartnerMessage.problem.not_in(_CHANGES_NOTHING),
         ~_was_done_since(),
@@ -307,19 +316,12 @@ async def count_lost(session: AsyncSession, viewer: Viewer, now: datetime) -> in
 
 def _sent_and_shown(viewer: Viewer, now: datetime) -> ColumnElement[bool]:
     """Of rows of `ToldMessage` beside their requests."""
-    lost = and_(_IS_LOST, ToldMessage.settled_at >= now - SHOWN_FOR)
-    return and_(or_(lost, _is_silent(now)), _are_told(viewer))
+    return and_(or_(_is_lost(now), _is_silent(now)), _are_told(viewer))
 
 
 def _came_and_shown(viewer: Viewer, now: datetime) -> ColumnElement[bool]:
     """Of rows of `PartnerMessage` beside their requests."""
-    return and_(
-        _IS_NOT_DONE,
-        PartnerMessage.answered_at >= now - SHOWN_FOR,
-        PartnerMessage.problem.not_in(_CHANGES_NOTHING),
-        ~_was_done_since(),
-        _are_told(viewer),
-    )
+    return and_(_is_not_done(now), _are_told(viewer))
 
 
 def _are_told(viewer: Viewer) -> ColumnElement[bool]:

@@ -20,6 +20,7 @@ from domain.messages import MessageEvent
 from domain.requests import EventName, HolderKind, Request, Status
 from domain.told_partners import MessageState, is_by_partner, is_of_partner, messages_of
 from domain.webhooks import DisabledReason, EndpointState
+from records import partners
 from records.ids import new_id
 from records.models import (
     Account,
@@ -93,7 +94,7 @@ async def _performing(session: AsyncSession, event: Event, request: Request) -> 
         return {}
     if request.holder.kind is HolderKind.POOL and request.holder.clinic_id is not None:
         await _keep_who_performs(session, request.holder.clinic_id)
-    return await performing_partners(session, clinics)
+    return await partners.performing(session, clinics)
 
 
 async def _keep_who_performs(session: AsyncSession, clinic_id: uuid.UUID) -> None:
@@ -124,8 +125,7 @@ async def _ask(session: AsyncSession, row: RequestRecord, event: Event, asked: A
 async def _drop_asks(session: AsyncSession, partner_id: uuid.UUID, event: Event) -> None:
     """What waits or has failed of the order before does not go any more, and what comes next waits for none of it."""
     drop = update(ToldMessage).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == event.request_id,
+        *_of(partner_id, event.request_id),
         ToldMessage.event.in_(ASKS),
         ToldMessage.sequence < event.version,
         ToldMessage.state.in_((MessageState.PENDING, MessageState.FAILED)),
@@ -137,16 +137,18 @@ async def _drop_asks(session: AsyncSession, partner_id: uuid.UUID, event: Event)
 async def _has_newest_order(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID) -> bool:
     """Whether the order written down last has gone there: of one before, the partner was told already that it is over."""
     newest = select(func.max(ToldMessage.sequence)).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == request_id,
+        *_of(partner_id, request_id),
         ToldMessage.event == MessageEvent.ADD_REQUEST,
     )
     given = await giving_of(session, partner_id, request_id)
     return given is not None and given == await session.scalar(newest)
 
 
-async def left_unasked(session: AsyncSession) -> Sequence[tuple[uuid.UUID, uuid.UUID]]:
-    """Requests in pools of clinics for which a partner answers, each with that partner, where it was not asked since they came.
+async def left_unasked(
+    session: AsyncSession, request_id: uuid.UUID | None = None
+) -> Sequence[tuple[uuid.UUID, uuid.UUID]]:
+    """Requests in pools of clinics for which a partner answers, each with that partner, where it was not asked since they came;
+    or that request alone, if it is one.
 
     So it is of what came there under the version before, while somebody said that the partner answers; and of what was shut to
     it when it was to go, where the restriction has ended since.
@@ -172,6 +174,8 @@ async def left_unasked(session: AsyncSession) -> Sequence[tuple[uuid.UUID, uuid.
         .join(PartnerEndpoint, PartnerEndpoint.account_id == Partner.account_id)
         .where(Partner.performs, RequestRecord.holder_kind == HolderKind.POOL, ~is_asked)
     )
+    if request_id is not None:
+        query = query.where(RequestRecord.id == request_id)
     return [(row[0], row[1]) for row in await session.execute(query.order_by(RequestRecord.id))]
 
 
@@ -183,8 +187,7 @@ async def ask_now(
     """
     came = max((one.version for one in events if one.name in MOVES), default=0)
     dropped = select(ToldMessage.id).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == row.id,
+        *_of(partner_id, row.id),
         ToldMessage.event.in_(ASKS),
         ToldMessage.state == MessageState.DROPPED,
         ToldMessage.sequence >= came,
@@ -199,11 +202,15 @@ async def ask_now(
         await _write(session, row, events[-1], partner_id, state, place)
 
 
+def _of(partner_id: uuid.UUID, request_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+    """Of rows of `ToldMessage`: what that partner was, or is to be, told about that request."""
+    return ToldMessage.partner_id == partner_id, ToldMessage.request_id == request_id
+
+
 async def _is_asked(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID) -> bool:
     """Whether the last that was written down is that the partner is asked, and not that this is over."""
     query = select(ToldMessage.event).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == request_id,
+        *_of(partner_id, request_id),
         ToldMessage.event.in_((MessageEvent.ADD_REQUEST, MessageEvent.REVOKE_REQUEST)),
     )
     newest = query.order_by(ToldMessage.sequence.desc(), ToldMessage.part.desc()).limit(1)
@@ -227,7 +234,6 @@ async def _write(
         "version": event.version + row.edits,
         "at": event.at,
         "state": MessageState.FAILED if is_off else MessageState.PENDING,
-        "next_attempt": func.now(),
         "settled_at": event.at if is_off else None,
     }
     rows = [
@@ -246,16 +252,6 @@ def _held(message: MessageEvent) -> timedelta:
     return HELD_FOR if message is MessageEvent.ADD_REQUEST else timedelta()
 
 
-async def performing_partners(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
-    """By clinic, the partner to which what it is given goes by messages; for those of these clinics that have one."""
-    query = (
-        select(Account.clinic_id, Partner.account_id)
-        .join(Account, Account.id == Partner.account_id)
-        .where(Partner.performs, Account.clinic_id.in_(clinic_ids))
-    )
-    return {row[0]: row[1] for row in await session.execute(query)}
-
-
 async def giving_of(
     session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, *, before: int | None = None
 ) -> int | None:
@@ -264,8 +260,7 @@ async def giving_of(
     None where nothing has.
     """
     gone = select(ToldMessage.sequence).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == request_id,
+        *_of(partner_id, request_id),
         ToldMessage.event == MessageEvent.ADD_REQUEST,
         ToldMessage.told_to.is_not(None),
     )
@@ -277,8 +272,7 @@ async def giving_of(
 async def is_order_over(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, sequence: int) -> bool:
     """Whether the order of that event is over: the partner is told so since, or asked anew, whether that has gone yet or not."""
     later = select(ToldMessage.id).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == request_id,
+        *_of(partner_id, request_id),
         ToldMessage.event.in_((MessageEvent.ADD_REQUEST, MessageEvent.REVOKE_REQUEST)),
         ToldMessage.sequence > sequence,
     )
@@ -298,8 +292,7 @@ async def was_asked(session: AsyncSession, partner_id: uuid.UUID) -> bool:
 async def has_heard_since(session: AsyncSession, partner_id: uuid.UUID, request_id: uuid.UUID, sequence: int) -> bool:
     """Whether something has gone to the partner that asks with that event of the request, or with a later one."""
     heard = select(ToldMessage.id).where(
-        ToldMessage.partner_id == partner_id,
-        ToldMessage.request_id == request_id,
+        *_of(partner_id, request_id),
         ToldMessage.event.in_(ASKS),
         ToldMessage.sequence >= sequence,
         ToldMessage.told_to.is_not(None),

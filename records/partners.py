@@ -1,7 +1,7 @@
 """Partners, whose systems send requests as messages; the messages that came; and what they say besides the form."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, delete, exists, false, func, or_, select, true
@@ -90,8 +90,14 @@ async def other_performs(session: AsyncSession, clinic_id: uuid.UUID, account_id
 
 async def that_performs(session: AsyncSession, clinic_id: uuid.UUID) -> uuid.UUID | None:
     """The partner that answers what that clinic is given, whether it can be asked now or not."""
-    query = select(Partner.account_id).join(Account, Account.id == Partner.account_id)
-    return await session.scalar(query.where(Partner.performs, Account.clinic_id == clinic_id).limit(1))
+    return (await performing(session, [clinic_id])).get(clinic_id)
+
+
+async def performing(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """The same of several clinics: by clinic, its partner, for those that have one."""
+    query = select(Account.clinic_id, Partner.account_id).join(Account, Account.id == Partner.account_id)
+    found = await session.execute(query.where(Partner.performs, Account.clinic_id.in_(clinic_ids)))
+    return {row[0]: row[1] for row in found}
 
 
 async def performs_from_now_on(session: AsyncSession, clinic_id: uuid.UUID) -> bool:

@@ -101,6 +101,12 @@ async def load_frozen_report(session: AsyncSession, report_id: uuid.UUID) -> Fro
     return await session.get(FrozenReport, report_id)
 
 
+async def is_by_message(session: AsyncSession, report_id: uuid.UUID) -> bool:
+    """Whether a partner has sent that report. What it says stays sealed."""
+    method = await session.scalar(select(FrozenReport.proof_method).where(FrozenReport.id == report_id))
+    return method == BY_MESSAGE
+
+
 async def record_document(
     session: AsyncSession,
     report_id: uuid.UUID,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, false, func, inspect, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from domain.model import is_storable
 from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
-from domain.rules import CURRENT, rules_of
+from domain.rules import CURRENT, UnknownRulesError, rules_of
 from records import data_keys
 from records.acting import looking_for
 from records.errors import KeyGoneError, NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
@@ -33,7 +34,7 @@ from records.models import (
 )
 from records.patient_words import forget_words, keep_written
 from records.people import calendar_of
-from records.sealed import unread
+from records.sealed import NOT_OPENED, unread
 from records.straight import Straight
 
 CHANNEL = "relais_request"
@@ -41,6 +42,9 @@ CHANNEL = "relais_request"
 
 RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
 """The order of priorities in a worklist."""
+
+UNREADABLE = (UnknownRulesError, ValidationError, *NOT_OPENED)
+"""What a request or command of another Relais raises, or one that does not open: it is left out, and the others go on."""
 
 _OPEN = [status for status in Status if status.is_open]
 

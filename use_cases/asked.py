@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.asked_partners import SENT, is_with
 from domain.messages import MessageEvent
+from domain.requests import Request
 from domain.told_partners import MessageState
-from records import partner_outbox, requests, service_accounts
-from records.models import RequestRecord
+from records import partner_outbox
 from use_cases.names import Names, PersonView
 from use_cases.views import View
 
@@ -33,19 +33,14 @@ class AskedView(View):
     answered: str | None = Field(description="FHIR's code of why the partner did not take it.")
 
 
-async def asked_view(session: AsyncSession, row: RequestRecord) -> list[AskedView]:
+async def asked_view(session: AsyncSession, process: Request) -> list[AskedView]:
     """In the order of what they tell."""
-    messages = await partner_outbox.sent_about(session, row.id, SENT)
+    messages = await partner_outbox.sent_about(session, process.id, SENT)
     if not messages:
         return []
     partner_ids = {message.partner_id for message in messages}
     names = await Names.load(session, partner_ids, [])
-    process = requests.process_of(row)
-    having = {
-        id_
-        for id_ in partner_ids
-        if (found := await service_accounts.load(session, id_)) and is_with(process, found.account.clinic_id, id_)
-    }
+    having = {id_ for id_ in partner_ids if (one := names.person(id_)) and is_with(process, one.clinic_id, id_)}
     return [
         AskedView(
             partner=names.person(message.partner_id),

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from domain.events import TOLD_LATER
 from domain.messages import MessageEvent
 from domain.scans import Hold
 from media.kinds import JPEG, MP4, PDF
 from records.models import Attachment, EventRecord, FrozenForm, MediaState
 from records.store import DocumentStore
 from settings import Settings
+from use_cases.attachments import attachments_sent
 from use_cases.scans import scan_rule
 
 MOST_BYTES = 18_000_000
@@ -40,8 +40,7 @@ def files_named(
     elif message is MessageEvent.REVOKE_REQUEST:
         named = []
     else:
-        named = [one["id"] for one in form.content["attachments"]]
-        named += [id_ for one in events if one.name in TOLD_LATER for id_ in one.command.get("attachment_ids") or ()]
+        named = attachments_sent(form, events)
     return {UUID(id_) for id_ in named}
 
 

@@ -173,6 +173,15 @@ def descriptions_sent(frozen: FrozenForm, events: Iterable[EventRecord]) -> dict
     return said | descriptions(cast(WholeForm, frozen.content))
 
 
+def attachments_sent(frozen: FrozenForm | None, events: Iterable[EventRecord]) -> list[str]:
+    """The attachments that were sent, by their ids: those of the form, then those of what was told later. One may stand there
+    several times.
+    """
+    of_form = [one["id"] for one in frozen.content["attachments"]] if frozen else []
+    later = [event.command.get("attachment_ids") or () for event in events if event.name in TOLD_LATER]
+    return [*of_form, *(id_ for ids in later for id_ in ids)]
+
+
 async def attachments_shown(
     session: AsyncSession, row: RequestRecord, caller: Caller, frozen: FrozenForm | None, events: Sequence[EventRecord]
 ) -> list[Attachment]:
@@ -183,14 +192,10 @@ async def attachments_shown(
     if row.requester_id == caller.id:
         return await attachments.list_attachments(session, row.id)
     there = await attachments.list_attachments(session, row.id, with_removed=True)
-    submitted = [a["id"] for a in frozen.content["attachments"]] if frozen else []
-    given = set(submitted)
-    for event in events:
-        if event.name in TOLD_LATER:
-            given.update(event.command["attachment_ids"])
-    shown = [a for a in there if str(a.id) in given]
+    sent = set(attachments_sent(frozen, events))
+    shown = [a for a in there if str(a.id) in sent]
     if frozen and frozen.content.get("ordered"):
-        places = {id_: place for place, id_ in enumerate(submitted)}
+        places = {one["id"]: place for place, one in enumerate(frozen.content["attachments"])}
         shown.sort(key=lambda a: places.get(str(a.id), len(places)))
     return shown
 

@@ -207,7 +207,7 @@ async def _with_what_is_behind(
                 offering=offering,
                 moment=Moment.now(row, process),
                 events=events[row.id],
-                forms=_submitted(forms.get(row.id, ()), events[row.id]),
+                forms=submitted(forms.get(row.id, ()), events[row.id]),
                 documents=[one for one in documents.get(row.id, ()) if one.report_id in issued],
                 needs_visit=needs_visit(offering.report, answers[row.id]) if row.id in answers else None,
                 references=[one for one in called.get(row.id, ()) if is_shown_to(caller, one)],
@@ -219,7 +219,7 @@ async def _with_what_is_behind(
 _SUBMITS = (EventName.SUBMITTED, EventName.RESUBMITTED)
 
 
-def _submitted(forms: Sequence[FrozenForm], events: Sequence[EventRecord]) -> Sequence[FrozenForm]:
-    """Of what was frozen, what was taken: not a form whose command was refused."""
+def submitted(forms: Sequence[FrozenForm], events: Sequence[EventRecord]) -> Sequence[FrozenForm]:
+    """Of what was frozen, what was taken by one of the events: not a form whose command was refused."""
     numbers = {event.command["form"]["number"] for event in events if event.name in _SUBMITS}
     return [form for form in forms if form.number in numbers]

@@ -104,7 +104,7 @@ async def read_document(services: Services, caller: Caller, request_id: UUID, re
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
         await unread_reports.note_reading(session, row, caller.actual_id, report_id)
-        outside = await _is_outside(session, report_id)
+        outside = await reports.is_by_message(session, report_id)
     pdf = await _stored(services, document)
     if document_hash(pdf) != document.pdf_sha256:
         raise await fault(services, row.id, document.object_key, "differs")
@@ -144,7 +144,7 @@ async def verify(
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
-        outside = await _is_outside(session, report_id)
+        outside = await reports.is_by_message(session, report_id)
     pdf = await _stored(services, document, as_it_lies=True)
     now = datetime.now(UTC)
     verdict = NOT_OURS if outside else await attended(_verify(services, caller, pdf, now))
@@ -162,11 +162,6 @@ async def verify(
         checked_at=now,
         **found(verdict),
     )
-
-
-async def _is_outside(session: AsyncSession, report_id: UUID) -> bool:
-    frozen = await reports.load_frozen_report(session, report_id)
-    return frozen is not None and frozen.proof_method == reports.BY_MESSAGE
 
 
 async def _verify(services: Services, caller: Caller, pdf: bytes, now: datetime) -> Verification:

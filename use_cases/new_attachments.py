@@ -128,10 +128,7 @@ async def add(
 
 async def _again(services: Services, caller: Caller, there: Attachment, file: SentFile) -> AttachmentView:
     """The answer to a file whose key came before: it must be the same."""
-    digest = hashlib.sha256()
-    async for chunk in _chunks(file.content):
-        digest.update(chunk)
-    if digest.hexdigest() != there.sha256:
+    if await digest_of(chunks(file.content)) != there.sha256:
         raise Problem("idempotency_key_reused")
     return attachment_view(there, Viewer.of(services.settings, caller))
 
@@ -228,7 +225,7 @@ async def _store(services: Services, row: RequestRecord, attachment_id: UUID, fi
     }
     pages = [attachment_key(row.id, attachment_id, "page", hashlib.sha256(page).hexdigest()) for page in found.pages]
     try:
-        original = await services.store.put_new(key, _chunks(file.content))
+        original = await services.store.put_new(key, chunks(file.content))
         for copy, content in copies.items():
             await services.store.put_new(keys[copy], content)
         for page_key, page in dict(zip(pages, found.pages, strict=True)).items():  # two empty pages are one object
@@ -307,9 +304,18 @@ def _warnings(found: Media, slot: AttachmentSlot) -> Sequence[str]:
     return photo_warnings(found.width, found.height, found.sharpness, slot.min_edge, is_incomplete=found.is_incomplete)
 
 
-async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+async def chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    """What a file holds from where it stands, piece by piece."""
     while chunk := await asyncio.to_thread(file.read, 1024**2):
         yield chunk
+
+
+async def digest_of(content: AsyncIterator[bytes]) -> str:
+    """SHA-256 of what comes in pieces, in hexadecimal."""
+    digest = hashlib.sha256()
+    async for chunk in content:
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _plain_name(name: str) -> str:

@@ -1,6 +1,6 @@
 """What stands on a signed document: gathered from the records at the moment of signing, and frozen then."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -17,7 +17,7 @@ from records.models import Account, Clinic, EventRecord, FrozenForm, RequestReco
 from translations import Language, gettext_for
 from translations.words import PHOTO_VIEWS
 from use_cases.answers import entries
-from use_cases.attachments import descriptions_sent
+from use_cases.attachments import attachments_sent, descriptions_sent
 from use_cases.names import Names, full_name
 from use_cases.patients import RecordedPatient
 
@@ -147,15 +147,12 @@ async def _exchange(session: AsyncSession, events: Iterable[EventRecord]) -> tup
 async def _images(
     session: AsyncSession,
     form: FrozenForm,
-    events: Iterable[EventRecord],
+    events: Collection[EventRecord],
     offering: ServiceOffering,
     language: Language,
 ) -> tuple[printed.Image, ...]:
     """The photos and videos of the form that was submitted, then those that came later, each once."""
-    answered = [event for event in events if event.name in TOLD_LATER]
-    named = [part["id"] for part in form.content["attachments"]]
-    said = descriptions_sent(form, answered)
-    named += [id_ for event in answered for id_ in event.command.get("attachment_ids") or ()]
+    sent, said = attachments_sent(form, events), descriptions_sent(form, events)
     there = {
         str(found.id): found
         for found in await attachments.list_attachments(session, form.request_id, with_removed=True)
@@ -172,5 +169,5 @@ async def _images(
             captured_at=found.captured_at,
             sha256=found.sha256,
         )
-        for number, found in enumerate((there[id_] for id_ in dict.fromkeys(named) if id_ in there), start=1)
+        for number, found in enumerate((there[id_] for id_ in dict.fromkeys(sent) if id_ in there), start=1)
     )

@@ -6,11 +6,11 @@ already is not done once more.
 """
 
 import io
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from uuid import UUID
 
+from documents.verification import document_hash
 from domain import commands as c
 from domain.asked_partners import is_with
 from domain.commands import ReturnReason
@@ -18,7 +18,7 @@ from domain.events import question_id
 from domain.fhir_course import tasks_of
 from domain.fhir_task import TaskStatus
 from domain.messages import MessageEvent
-from domain.model import MAX_SHORT_TEXT, Said
+from domain.model import Said
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind, EventName, Request, Status
 from domain.same_patient import is_surely_another
@@ -32,10 +32,10 @@ from use_cases import outside_reports
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.commands import Call, Moment, Order, carry_out, see_through
-from use_cases.new_attachments import examined_in_turn
+from use_cases.new_attachments import chunks, digest_of, examined_in_turn
 from use_cases.orders import Accept, CommentBody, FollowUpAnswerBody
 from use_cases.outside_reports import OutsideReport
-from use_cases.partner_requests import Done, command_id, is_done, valid
+from use_cases.partner_requests import Done, command_id, is_done, valid, whole
 from use_cases.performed import Performed, Report, Step, Word
 from use_cases.problems import FieldFault, Problem
 from use_cases.said import OrderName
@@ -252,9 +252,9 @@ class _Way:
         theirs = [one for one in self.said.documents if not _is_ours(one, ours, copies)]
         if kind is DocumentKind.FINAL:
             theirs = [one for one in theirs if not one.is_preliminary]
-        new = [one for one in theirs if _digest(one) not in there]
+        new = [one for one in theirs if document_hash(one.content) not in there]
         if kind is DocumentKind.FINAL and not new:
-            new = [one for one in theirs if _digest(one) not in given]
+            new = [one for one in theirs if document_hash(one.content) not in given]
         if len(new) > 1 and kind is not DocumentKind.ADDENDUM:
             raise Problem("several_documents")
         return new
@@ -264,13 +264,7 @@ class _Way:
         if not self.said.documents:
             return set()
         keys = [one.full_key for one in ours if one.kind == "document" and one.full_key is not None]
-        return {await self._fingerprint_of(key) for key in keys}
-
-    async def _fingerprint_of(self, key: str) -> str:
-        digest = sha256()
-        async for chunk in self.services.store.stream(key):
-            digest.update(chunk)
-        return digest.hexdigest()
+        return {await digest_of(self.services.store.stream(key)) for key in keys}
 
     async def _keep(self, kind: DocumentKind) -> None:
         """The document that is new, as a report of that kind, of a request that is accepted by then; or its acceptance alone.
@@ -291,7 +285,8 @@ class _Way:
         language = language_named(self.partner.language)
         said = self.said
         report = OutsideReport(new[0].content, kind, said.needs_visit, said.is_urgent, language, follow_up_id=asked)
-        is_done(await outside_reports.keep(self.services, self.call(_digest(new[0])[:12], by=new[0]), report))
+        call = self.call(document_hash(new[0].content)[:12], by=new[0])
+        is_done(await outside_reports.keep(self.services, call, report))
         if len(new) > 1:
             raise Problem("not_yet")
 
@@ -308,7 +303,7 @@ class _Way:
         if scanner is None:
             return
         try:
-            found = await scanner.scan(_whole(pdf))
+            found = await scanner.scan(chunks(io.BytesIO(pdf)))
         except ScannerAwayError:
             raise Problem("not_yet") from None
         except ScanFailedError:
@@ -350,27 +345,16 @@ class _Way:
         """Raises Problem `invalid_input` for nothing, and for more than can be said at once."""
         if not text:
             raise Problem("invalid_input", [FieldFault("payload", "required")])
-        if len(text) > MAX_SHORT_TEXT:
-            excess = len(text) - MAX_SHORT_TEXT
-            raise Problem("invalid_input", [FieldFault("payload", "too_long", limit=MAX_SHORT_TEXT, excess=excess)])
-        return text
-
-
-def _digest(report: Report) -> str:
-    return sha256(report.content).hexdigest()
+        return whole(text)
 
 
 def _is_ours(report: Report, ours: Sequence[Attachment], copies: Collection[str]) -> bool:
     """Whether it is a file that went there with the request, by its id or its bytes."""
     ids = {name for one in ours for name in (one.id, id_in_messages("DocumentReference", str(one.id)))}
-    return report.id in ids or _digest(report) in copies
+    return report.id in ids or document_hash(report.content) in copies
 
 
 def _names_of(request_id: UUID, version: int) -> set[Word]:
     """By what an answer may name what was said with an event: its id here, the one in messages, and the message's own."""
     sent = message_id(request_id, version, MessageEvent.SAID_BY_REQUESTER)
     return {(request_id, version), word_id(request_id, version), sent}
-
-
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
-    yield content

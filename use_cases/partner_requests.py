@@ -338,13 +338,13 @@ class Way:
             received = await partners.received(session, row.id)
         before = received.content if received is not None else _as_filled_in(row)
         told = changes(before, form, self.said, offering, row.priority, self.language)
-        _whole(told)
+        whole(told)
         kept = await self._add_files(caller, row.id)
         left = [file for file in kept.not_taken if not file.is_among(before["not_taken"])]
         text = told or (self._say(_("See the attached files.")) if kept.ids else "")
         text = "\n".join(part for part in (text, *self._not_taken_told(left)) if part)
         if text:
-            await self.give(caller, row.id, valid(AdditionBody, text=_whole(text), attachment_ids=kept.ids))
+            await self.give(caller, row.id, valid(AdditionBody, text=whole(text), attachment_ids=kept.ids))
         return left
 
     async def revoke(self, caller: Caller, row: RequestRecord) -> None:
@@ -356,10 +356,10 @@ class Way:
         for _look in range(_LOOKS_AT_MOST):
             if row.status is Status.ACCEPTED:
                 wish = self._say(_("The requester asks to cancel this request."))
-                await self.give(caller, row.id, valid(AdditionBody, text=_whole(f"{wish}\n{reason}")))
+                await self.give(caller, row.id, valid(AdditionBody, text=whole(f"{wish}\n{reason}")))
                 return
             try:
-                await self.give(caller, row.id, valid(ReasonBody, reason=_whole(reason)), row.version)
+                await self.give(caller, row.id, valid(ReasonBody, reason=whole(reason)), row.version)
             except Refusal as refusal:
                 if refusal.code is not RefusalCode.VERSION_CONFLICT:
                     raise
@@ -432,7 +432,7 @@ class Way:
         text = "\n".join((text or self._say(_("See the attached files.")), *self._not_taken_told(kept.not_taken)))
         name = " ".join((caller.account.given_name, caller.account.family_name))
         is_other = self.said.author and name.casefold() not in self.said.author.casefold()
-        return _whole(f"{self.said.author}: {text}" if is_other else text)
+        return whole(f"{self.said.author}: {text}" if is_other else text)
 
     def _not_taken_told(self, files: Iterable[LeftFile]) -> list[str]:
         return [f"{self._say(_('A file could not be taken:'))} {file.told(self.language)}" for file in files]
@@ -570,7 +570,7 @@ def is_done(receipt: CommandReceipt) -> bool:
     return True
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """Raises Problem `invalid_input` for what is longer than what can be said at once: nothing is left out unseen."""
     if len(text) > MAX_SHORT_TEXT:
         excess = len(text) - MAX_SHORT_TEXT

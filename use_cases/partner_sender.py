@@ -23,7 +23,7 @@ from domain.asked_partners import SENT
 from domain.audit import Act
 from domain.fhir_course import tasks_of
 from domain.messages import MessageEvent
-from domain.requests import EventName, Role
+from domain.requests import Role
 from domain.told_partners import (
     MOST_READ,
     NOT_READY,
@@ -68,7 +68,7 @@ from records.partner_queue import Taken, Told
 from records.store import DocumentStore
 from settings import Settings
 from use_cases.asked_files import AskedFile, NotReadyError, files_named, read_files
-from use_cases.cases import Case, case_as_it_was
+from use_cases.cases import Case, case_as_it_was, submitted
 from use_cases.known_people import Person
 from use_cases.partner_endpoints import signing_secret
 from use_cases.partner_tokens import NoTokenError, Tokens
@@ -368,22 +368,16 @@ class PartnerSender(Sending[Taken]):
     async def _settle(self, taken: Taken, called: PartnerEndpoint | None, tried: Tried, heard: Heard) -> None:
         """Write down what became of it. What came from where the partner was says nothing of where it is now."""
         async with self._database.session() as session:
-            endpoint = await partner_outbox.lock(session, taken.partner_id)
-            is_there = endpoint is not None and called is not None and endpoint.version == called.version
+            found = await partner_outbox.lock(session, taken.partner_id)
+            endpoint = found if found is not None and called is not None and found.version == called.version else None
             message = await session.get(ToldMessage, taken.id, populate_existing=True)
             if message is None:
                 return
-            is_known = is_there and endpoint is not None and endpoint.verified_at is not None
-            if (
-                is_known and endpoint is not None and message.event in SENT
-            ):  # what came back may be of who was asked about nobody
+            is_known = endpoint is not None and endpoint.verified_at is not None
+            if endpoint is not None and message.event in SENT:  # what came back may be of who was asked about nobody
                 is_known = _is_known(endpoint, self._clock())
             outcome = judge(tried, heard, message.attempts, self._chance(), is_known=is_known)
-            if (
-                await partner_queue.settle(session, taken, tried, heard.why, outcome)
-                and is_there
-                and endpoint is not None
-            ):
+            if await partner_queue.settle(session, taken, tried, heard.why, outcome) and endpoint is not None:
                 await _follow(session, endpoint, tried, outcome)
         log.info(
             "message to a partner",
@@ -403,17 +397,10 @@ def _is_known(endpoint: PartnerEndpoint, now: datetime) -> bool:
 async def _asked(session: AsyncSession, telling: Telling) -> tuple[Telling, list[Attachment]]:
     """The same as it is asked: as which order, with the form of then and the files that go along."""
     case, message = telling.case, telling.message
-    number = next(
-        e.command["form"]["number"]
-        for e in reversed(case.events)
-        if e.name in (EventName.SUBMITTED, EventName.RESUBMITTED)
-    )
-    forms = [form for form in (await cases.forms_of(session, [case.id]))[case.id] if form.number <= number]
+    forms = submitted((await cases.forms_of(session, [case.id]))[case.id], case.events)
     is_new = message.event is MessageEvent.ADD_REQUEST
-    given: int | None = message.sequence
-    if not is_new:
-        of_partner = (session, message.partner_id, case.id)
-        given = await partner_outbox.giving_of(*of_partner, before=message.sequence)
+    of_partner = (session, message.partner_id, case.id)
+    given = message.sequence if is_new else await partner_outbox.giving_of(*of_partner, before=message.sequence)
     if given is None:
         raise NotFoundError
     task = tasks_of(event for event in case.events if event.version <= given)[-1].number

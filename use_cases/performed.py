@@ -69,6 +69,11 @@ class Performed:
         """Whether the report must be read without delay: where the message does not say, when the patient must be seen."""
         return self.needs_visit is True if self.reads_now is None else self.reads_now
 
+    @property
+    def has_report(self) -> bool:
+        """Whether there is something in it that may be a report."""
+        return bool(self.documents)
+
 
 @dataclass(frozen=True)
 class Unread:

@@ -9,15 +9,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 from temporalio.client import Client
 
 from activities.contract import RepairReport
-from domain.rules import UnknownRulesError
 from engine.running import count_stuck, list_stuck, running_ids
-from records import account_letters, commands, upkeep
+from records import account_letters, commands, requests, upkeep
 from records.models import GivenCommand
-from records.sealed import NOT_OPENED
 from use_cases import gate, giving
 from use_cases.account_letters import start as start_letter
 from use_cases.each import all_of_them
@@ -52,9 +49,6 @@ OVERDUE_AFTER = timedelta(minutes=1)
 COMMANDS_AT_ONCE = 200
 
 LOOKS_BACK = timedelta(days=30)
-
-UNREADABLE = (UnknownRulesError, ValidationError, *NOT_OPENED)
-"""What a request or command of another Relais raises, or one that does not open: it is left out, and the others go on."""
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +110,7 @@ async def _unfinished(services: Starting) -> AsyncIterator[UUID]:
 async def _take_up(services: Starting, request_id: UUID, dry_run: bool) -> bool:
     try:
         return await gate.take_up(services, request_id, dry_run=dry_run)
-    except UNREADABLE as error:
+    except requests.UNREADABLE as error:
         log.error("a request can't be taken up", request_id=str(request_id), error=type(error).__name__)
         return False
 
@@ -139,7 +133,7 @@ async def _give_one_again(services: Starting, given: GivenCommand) -> None:
     log.warning("a command's end is not known", command=given.name, request_id=str(given.request_id))
     try:
         await giving.give_again(services, given)
-    except (*UNREADABLE, gate.GateError) as error:
+    except (*requests.UNREADABLE, gate.GateError) as error:
         log.error("a command can't be given again", request_id=str(given.request_id), error=type(error).__name__)
 
 

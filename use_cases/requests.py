@@ -542,7 +542,7 @@ async def _chart(
     shown = await attachments_shown(session, row, caller, frozen, events)
     return ChartView(
         received=await received_view(session, row),
-        asked=await asked_view(session, row),
+        asked=await asked_view(session, process),
         references=await references_shown(session, caller, row),
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,

@@ -10,18 +10,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
 from domain.requests import Role
-from domain.rules import UnknownRulesError
 from records import notices, people, requests, restrictions, shut_holders
 from records.acting import acting_for
 from records.errors import NotFoundError
 from records.models import GivenCommand, RequestRecord
-from records.sealed import NOT_OPENED
 from records.visibility import Viewer
 from use_cases import giving
 from use_cases.administrators import Administrator
@@ -33,8 +30,8 @@ STAYS_AFTER = timedelta(hours=1)
 then, and so is an engine or a worker that was away for a moment.
 """
 
-_UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
-"""What a request of another Relais raises, one that does not open, or one that is gone: the others go on."""
+_UNREADABLE = (*requests.UNREADABLE, NotFoundError)
+"""What one raises that can't be read, or that is gone: the others go on."""
 
 _GIVEN_LATER = (GateError, RPCError, SQLAlchemyError, OSError, *_UNREADABLE)
 

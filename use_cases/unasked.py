@@ -6,14 +6,11 @@ See docs/decisions/asking-partners.md.
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.asked_partners import is_with
-from domain.rules import UnknownRulesError
-from records import partner_outbox, requests, restrictions, service_accounts
+from records import partner_outbox, requests, restrictions
 from records.errors import NotFoundError
-from records.sealed import NOT_OPENED
 from use_cases.gate import Starting
 
 log = structlog.get_logger(__name__)
@@ -30,7 +27,7 @@ async def ask_for_what_was_left(services: Starting) -> int:
     for request_id, partner_id in left:
         try:
             count += await _ask(services, request_id, partner_id)
-        except (UnknownRulesError, ValidationError, SQLAlchemyError, *NOT_OPENED) as error:
+        except (*requests.UNREADABLE, SQLAlchemyError) as error:
             name = type(error).__name__
             log.error("a partner could not be asked for a request", request_id=str(request_id), error=name)
     return count
@@ -43,11 +40,9 @@ async def _ask(services: Starting, request_id: UUID, partner_id: UUID) -> bool:
             row = await requests.lock_request(session, request_id)
         except NotFoundError:
             return False
-        if (request_id, partner_id) not in await partner_outbox.left_unasked(session):
+        if (request_id, partner_id) not in await partner_outbox.left_unasked(session, request_id):
             return False
-        system = await service_accounts.load(session, partner_id)
-        process = requests.process_of(row)
-        if system is None or not is_with(process, system.account.clinic_id, partner_id):
+        if row.holder_clinic_id is None or not is_with(requests.process_of(row), row.holder_clinic_id, partner_id):
             return False
         if await restrictions.shuts_out(session, request_id, partner_id):
             return False
