@@ -1,16 +1,10 @@
 """Two installations of Relais that ask each other over real HTTP: what each has of the other, and how their messages go."""
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uvicorn
-from fastapi import FastAPI
 from sqlalchemy import select
 
 from domain.requests import Role
@@ -18,33 +12,11 @@ from fhir.told import heard, knock, message_to_send
 from records import people
 from records.models import Clinic, RequestRecord, ToldMessage
 from records.partner_outbox import HELD_FOR
-from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
 from use_cases.partner_sender import PartnerSender, Words, calls_for
 
 SCOPE = "system/Bundle.c"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-@asynccontextmanager
-async def served(app: FastAPI, port: int) -> AsyncIterator[None]:
-    """The whole application at that port of this machine."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started or serving.done())
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
 
 
 @dataclass

@@ -44,10 +44,11 @@ from tests.fhir.messages import entry, find, message, resource
 from tests.journeys import draft, filled, ok, upload
 from tests.mail.post_office import open_post_office
 from tests.papers import paper
-from tests.partners.installations import House, agree, all_said, free_port, know, served
+from tests.partners.installations import House, agree, all_said, know
 from tests.partners.requester import Requester, open_requester
 from tests.portal.browsing import shown, visitor
 from tests.scim.test_directories import directory_of, refused, somebody, told
+from tests.serving import address_of, listen, served
 from tests.system import PASSWORD, Clinician, add_person, photo, run_system
 from use_cases import partner_sender
 from use_cases import repair as use_case_of_repair
@@ -111,12 +112,12 @@ async def two(
         houses = []
         post_office = await stack.enter_async_context(open_post_office())
         for name in ("Réponses", "Demandes"):  # each knows the other one under that name
-            port = free_port()
-            url, folder = f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("house")
+            listening, folder = listen(), tmp_path_factory.mktemp("house")
+            url = address_of(listening)
             database = await make_database(migrated_template)
             running = run_system(database, folder, post_office, public_url=url, webhooks_to_this_machine=True)
             system = await stack.enter_async_context(running)
-            await stack.enter_async_context(served(create_app(system.settings, system.of_api), port))
+            await stack.enter_async_context(served(create_app(system.settings, system.of_api), listening))
             houses.append(await know(system, url, name))
         asks, answers = houses
         dispatcher = await add_person(answers.system, "outside_dispatcher", answers.clinic, Role.DISPATCHER)

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 from scim2_client import BaseSyncSCIMClient
 from scim2_tester import Status, check_server
 from sqlalchemy import func, select
@@ -30,6 +29,7 @@ from tests.api.test_invitations import NEW, choose, code_for, forget, no_asks
 from tests.api.test_service_accounts import connected
 from tests.eventually import eventually
 from tests.journeys import ok, submitted
+from tests.serving import served
 from tests.system import Clinician, System, add_person
 from use_cases.problems import Problem
 from use_cases.sign_on import link_in
@@ -145,9 +145,6 @@ async def test_a_foreign_checker_finds_no_error(system: System) -> None:
     clinic = await own_clinic(system)
     boss = await add_person(system, f"boss_{uuid4().hex[:8]}", clinic, Role.CLINIC_ADMINISTRATOR)
     secret = (await connected(system, "people:provision", by=boss)).secret
-    config = uvicorn.Config(create_app(system.settings, system.of_api), port=0, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
 
     def checked(address: str) -> list[str]:
         with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {secret}"}) as http:
@@ -156,13 +153,8 @@ async def test_a_foreign_checker_finds_no_error(system: System) -> None:
         wrong = [f"{one.title}: {one.reason}" for one in found if one.status not in (Status.SUCCESS, Status.SKIPPED)]
         return wrong if sum(one.status is Status.SUCCESS for one in found) > 60 else [*wrong, "hardly anything checked"]
 
-    try:
-        await eventually(lambda: server.started or serving.done())
-        port = server.servers[0].sockets[0].getsockname()[1]
-        assert "\n".join(await asyncio.to_thread(checked, f"http://127.0.0.1:{port}/scim/v2")) == ""
-    finally:
-        server.should_exit = True
-        await serving
+    async with served(create_app(system.settings, system.of_api)) as address:
+        assert "\n".join(await asyncio.to_thread(checked, f"{address}/scim/v2")) == ""
 
 
 async def test_as_entra_sends_it(directory: Directory) -> None:

@@ -1,9 +1,7 @@
 """Whole stories with a provider that others wrote: joining, linking, signing in, and the end of a session on both sides."""
 
-import asyncio
 import itertools
 import re
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,7 +12,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 from playwright.async_api import Page, async_playwright
 from sqlalchemy import select, update
 
@@ -34,6 +31,7 @@ from tests.journeys import ok, submitted
 from tests.portal import browsers
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, hidden, shown, too_wide
 from tests.portal.typed_texts import not_known
+from tests.serving import address_of, free_port, listen, served
 from tests.sign_on.certified import CLIENT, SECRET, STEPPED_UP, Browser, browser, certified_provider
 from tests.sign_on.evil import has_an_identity_alone
 from tests.system import PASSWORD, Clinician, System, add_person
@@ -61,24 +59,17 @@ class Scene:
 async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("providers")
     (folder / "secret").write_text(SECRET)
-    listening = socket.create_server(("127.0.0.1", 0))
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening = listen()
+    address = address_of(listening)
     async with certified_provider(address) as issuer:
         providers = load_providers(written(folder, issuer, system), near=True)
         async with SignOn(providers, near=True) as sign_on:
             settings = system.settings.model_copy(update={"public_url": address})
             app = create_app(settings, replace(system.of_api, settings=settings, sign_on=sign_on))
-            config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
-            server = uvicorn.Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
-            try:
-                await eventually(lambda: server.started or serving.done())
+            async with served(app, listening):
                 far = system.clinics["far"]
                 administrator = await add_person(system, "far_administrator", far, Role.CLINIC_ADMINISTRATOR)
                 yield Scene(system, address, issuer, administrator)
-            finally:
-                server.should_exit = True
-                await serving
 
 
 def written(folder: Path, issuer: str, system: System) -> Path:
@@ -284,9 +275,7 @@ async def test_where_an_organization_is_required_its_people_come_by_it(scene: Sc
 
 
 async def test_without_the_provider_others_still_sign_in(scene: Scene, tmp_path: Path) -> None:
-    listening = socket.create_server(("127.0.0.1", 0))
-    nobody = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    listening.close()
+    nobody = f"http://127.0.0.1:{free_port()}"
     (tmp_path / "secret").write_text(SECRET)
     providers: Providers = load_providers(written(tmp_path, nobody, scene.system), near=True)
     async with SignOn(providers, near=True) as sign_on:
