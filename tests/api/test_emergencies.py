@@ -45,7 +45,7 @@ from tests.api.test_restrictions import ended as restriction_ended
 from tests.api.test_restrictions import restricted
 from tests.api.test_second_factor import enrolled_person
 from tests.eventually import PATIENCE_SECONDS, eventually
-from tests.journeys import IN_STATUS, draft, ok, reported, submitted
+from tests.journeys import IN_STATUS, draft, ok, ok_list, reported, submitted
 from tests.system import PASSWORD, Clinician, System, add_person
 from tests.unit.test_routes import routes
 from use_cases import account_letters, administration
@@ -198,12 +198,6 @@ async def test_the_life_of_an_opening(system: System) -> None:
     new = await opened(system, who, request_id)
     assert new["id"] != opening["id"]
     await ended(who, new)
-
-
-def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()
-    return found
 
 
 async def test_administrators_are_told_and_see_it(system: System) -> None:

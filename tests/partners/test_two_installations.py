@@ -41,7 +41,7 @@ from tests.conftest import MakeDatabase
 from tests.eventually import eventually
 from tests.fhir.checker import faults_of
 from tests.fhir.messages import entry, find, message, resource
-from tests.journeys import draft, filled, ok, upload
+from tests.journeys import draft, filled, ok, ok_list, upload
 from tests.mail.post_office import open_post_office
 from tests.papers import paper
 from tests.partners.installations import House, agree, all_said, know
@@ -1063,9 +1063,9 @@ async def test_what_comes_late_and_changes_nothing_is_not_lost(two: Two) -> None
     assert await partner.say("completed", document(pdf)) == OK
     assert await partner.say("in-progress") == OK
     assert await partner.say("accepted", document(pdf)) == OK
-    assert partner.here not in {one["request_id"] for one in await lost(two, dispatcher)}
+    assert partner.here not in {one["request_id"] for one in await lost(dispatcher)}
     assert (await partner.say("in-progress", document(made_pdf("other"))))[0] == "fatal-error"
-    assert partner.here in {one["request_id"] for one in await lost(two, dispatcher)}
+    assert partner.here in {one["request_id"] for one in await lost(dispatcher)}
     assert [kind for kind, _name in await partner.documents()] == ["final"]
 
 
@@ -1091,7 +1091,7 @@ async def test_a_report_that_was_refused_is_mended_by_a_report_alone(two: Two) -
     dispatcher = two.asks.system.dispatcher
 
     async def is_lost() -> bool:
-        return partner.here in {one["request_id"] for one in await lost(two, dispatcher)}
+        return partner.here in {one["request_id"] for one in await lost(dispatcher)}
 
     assert await partner.say("completed") == ("fatal-error", "business-rule")
     assert await partner.say("received") == OK  # which changes nothing, and so mends nothing
@@ -1114,7 +1114,7 @@ async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
     await agree(stranger, two.answers, performs=True)
 
     async def lost_of() -> list[tuple[str, str]]:
-        return [(one["event"], one["why"]) for one in await lost(two, dispatcher) if one["request_id"] == partner.here]
+        return [(one["event"], one["why"]) for one in await lost(dispatcher) if one["request_id"] == partner.here]
 
     report = document(made_pdf("lost"), modifierExtension=[{"url": "https://other.test/x", "valueBoolean": True}])
     said = about(partner.name, "completed")
@@ -1184,11 +1184,8 @@ async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two)
 # What is lost, and what is shut
 
 
-async def lost(two: Two, who: Clinician) -> list[dict[str, Any]]:
-    answer = await who.get("/lost-messages")
-    ok(answer)
-    found: list[dict[str, Any]] = answer.json()
-    return found
+async def lost(who: Clinician) -> list[dict[str, Any]]:
+    return ok_list(await who.get("/lost-messages"))
 
 
 async def mails_about(house: House, request_id: str) -> list[tuple[str, str]]:
@@ -1215,20 +1212,20 @@ async def test_a_report_that_is_refused_is_told_on_both_sides(two: Two) -> None:
     assert await mails_about(two.asks, here) == [("dispatcher", "dispatchers")]
     told = await mails_about(two.answers, there)
     assert told == [("liaison_demandes", "requester"), ("outside_dispatcher", "dispatchers")]
-    [ours] = [one for one in await lost(two, asks.dispatcher) if one["request_id"] == here]
+    [ours] = [one for one in await lost(asks.dispatcher) if one["request_id"] == here]
     assert (ours["event"], ours["sent_by_us"], ours["state"], ours["why"]) == (
         *("notify-update-process-request", False, "refused"),
         "not_the_holder",
     )
     assert ours["partner"]["clinic"] == "Clinique Réponses"
-    [theirs] = [one for one in await lost(two, two.dispatcher) if one["request_id"] == there]
+    [theirs] = [one for one in await lost(two.dispatcher) if one["request_id"] == there]
     assert (theirs["event"], theirs["sent_by_us"], theirs["state"]) == (
         "notify-update-process-request",
         True,
         "refused",
     )
     for stranger in (asks.far_dispatcher, answers.dispatcher):
-        assert not {here, there} & {one["request_id"] for one in await lost(two, stranger)}
+        assert not {here, there} & {one["request_id"] for one in await lost(stranger)}
     problem(await two.provider.get("/lost-messages"), 403, "forbidden")
     office, address = two.answers.system.post_office, two.dispatcher.account.email
 
@@ -1354,7 +1351,7 @@ async def test_one_e_mail_tells_of_all_that_was_lost_to_a_partner(two: Two) -> N
         assert sorted(told) == [[], [], [("dispatcher", "dispatchers")]]
         await tell_of_lost_messages(services)
         assert [await mails_about(two.asks, id_) for id_ in ids] == told
-        listed = {one["request_id"] for one in await lost(two, two.asks.system.dispatcher)}
+        listed = {one["request_id"] for one in await lost(two.asks.system.dispatcher)}
         assert listed.issuperset(ids)
 
 
@@ -1367,7 +1364,7 @@ async def test_what_is_tried_in_vain_is_shown_before_three_days_are_over(two: Tw
         await house.send()
         await tell_of_lost_messages(services)
         assert await mails_about(two.asks, slow) == []
-        assert slow not in {one["request_id"] for one in await lost(two, dispatcher)}
+        assert slow not in {one["request_id"] for one in await lost(dispatcher)}
         await tell_of_lost_messages(services, in_hours(2))
         assert await mails_about(two.asks, slow) == [("dispatcher", "dispatchers")]
         urgent = await given(two, house)
@@ -1375,7 +1372,7 @@ async def test_what_is_tried_in_vain_is_shown_before_three_days_are_over(two: Tw
         ok(await dispatcher.post(f"/requests/{urgent}/change-priority", change))
         await tell_of_lost_messages(services)
         assert await mails_about(two.asks, urgent) == [("dispatcher", "dispatchers"), ("requester", "requester")]
-        [shown_] = [one for one in await lost(two, dispatcher) if one["request_id"] == urgent][:1]
+        [shown_] = [one for one in await lost(dispatcher) if one["request_id"] == urgent][:1]
         assert (shown_["state"], shown_["sent_by_us"]) == ("pending", True)
 
 
@@ -1400,7 +1397,7 @@ async def test_who_wants_to_be_left_alone_for_long_is_told_of(two: Two) -> None:
         urgent = await given(two, house)
         change = {"priority": "urgent", "reason": "Vite."}
         ok(await system.dispatcher.post(f"/requests/{urgent}/change-priority", change))
-        listed = {one["request_id"] for one in await lost(two, system.dispatcher)}
+        listed = {one["request_id"] for one in await lost(system.dispatcher)}
         assert urgent in listed
 
 
@@ -1421,7 +1418,7 @@ async def test_what_can_not_be_sent_is_told_to_who_said_it(two: Two) -> None:
         await tell_of_lost_messages(system.services)
         assert (await two.asks.told(here))[-1] == ("send-communication-from-requester", "failed")
         assert await mails_about(two.asks, here) == [("dispatcher", "dispatchers"), ("requester", "requester")]
-        [shown_] = [one for one in await lost(two, system.requester) if one["request_id"] == here]
+        [shown_] = [one for one in await lost(system.requester) if one["request_id"] == here]
         assert (shown_["sent_by_us"], shown_["state"]) == (True, "failed")
         id_ = await draft(system)
         ok(await system.requester.post(f"/requests/{id_}/submit"))
@@ -1435,7 +1432,7 @@ async def test_what_can_not_be_sent_is_told_to_who_said_it(two: Two) -> None:
     ok(await system.requester.post(f"/requests/{here}/add-information", {"text": "Moins maintenant."}))
     await two.said()
     assert {state for _event, state in await two.asks.told(here)} == {"delivered"}
-    assert not [one for one in await lost(two, system.requester) if one["request_id"] == here]
+    assert not [one for one in await lost(system.requester) if one["request_id"] == here]
     clinics = (await system.dispatcher.get("/clinics")).json()
     assert [one["outside"] for one in clinics if one["id"] == str(two.asks.clinic.id)] == ["answers"]
     assert "Elle saigne." in str((await two.provider.view(there))["additions"])

@@ -27,7 +27,7 @@ from tests.api.test_invitations import code_for
 from tests.api.test_people_of_clinics import invitation
 from tests.api.test_second_factor import Telephone
 from tests.eventually import eventually
-from tests.journeys import ok, submitted
+from tests.journeys import ok, ok_list, submitted
 from tests.portal import browsers
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, hidden, shown, too_wide
 from tests.portal.typed_texts import not_known
@@ -462,11 +462,6 @@ def key_in(page: httpx.Response) -> dict[str, str]:
     found = re.search(r'action="/emergency">\s*<input type="hidden" name="key" value="([^"]+)"', page.text)
     assert found, page.text
     return {"key": found[1]}
-
-
-def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
-    found: Any = ok(answer)
-    return list(found)
 
 
 async def only(who: Clinician) -> str:
