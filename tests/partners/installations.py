@@ -21,13 +21,14 @@ SCOPE = "system/Bundle.c"
 
 @dataclass
 class House:
-    """An installation, and the other one as it knows it: a clinic, its administrator, and a system with terms."""
+    """An installation, and the other one as it knows it: a clinic, its administrator, its liaison, and a system with terms."""
 
     system: System
     url: str
     clinic: Clinic
     boss: Clinician
     partner_id: str
+    liaison_id: str
     later: timedelta = HELD_FOR
 
     def sender(self) -> PartnerSender:
@@ -66,18 +67,18 @@ async def know(system: System, url: str, name: str) -> House:
         near = await session.get_one(Clinic, system.clinics["near"].id)
         near.routes_to = [*near.routes_to, clinic.id]
     boss = await add_person(system, f"boss_{name}", clinic, Role.CLINIC_ADMINISTRATOR)
-    await add_person(system, f"liaison_{name}", clinic, Role.REQUESTER)
+    liaison = await add_person(system, f"liaison_{name}", clinic, Role.REQUESTER)
     until = datetime.now(UTC).date() + timedelta(days=30)
     new = {"name": f"Relais {name}", "purpose": "Messages", "scopes": ["messages:send"], "expires_on": str(until)}
     given = ok(await boss.post("/service-accounts", new), 201)
-    return House(system, url, clinic, boss, given["service_account"]["id"])
+    return House(system, url, clinic, boss, given["service_account"]["id"], liaison.id)
 
 
 async def agree(here: House, there: House, **terms: Any) -> None:
     """`here` says where `there` hears messages, and `there` registers the key with which `here` signs."""
     path = f"/api/v1/service-accounts/{here.partner_id}/partner"
     said = {
-        "liaison_id": here.system.people[f"liaison_{here.clinic.name.rpartition(' ')[2]}"].id,
+        "liaison_id": here.liaison_id,
         "dispatch_clinic_id": str(here.clinic.id),
         **terms,
         "endpoint": {
