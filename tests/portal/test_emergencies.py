@@ -21,7 +21,7 @@ from tests.eventually import eventually
 from tests.journeys import ok, reported, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.portal.test_live import listening
-from tests.portal.test_passkeys import add_passkey, with_authenticator
+from tests.portal.test_passkeys import add_passkey, give_code, give_password, with_authenticator
 from tests.system import PASSWORD, Clinician, System, add_person, hasty
 
 WHY = "Inconsciente à l’urgence; traitement inconnu."
@@ -252,13 +252,8 @@ async def test_a_passkey_answers_for_what_is_written(portal: Portal, portal_app:
     numbers = [(await system.requester.view(await submitted(system)))["number"] for _ in range(2)]
     with hasty(portal_app, public_url=origin):
         async with with_authenticator(portal, origin) as page:
-            await page.goto("/signin")
-            await page.fill("#username", who.account.username)
-            await page.fill("#password", PASSWORD)
-            await page.press("#password", "Enter")
-            await page.fill("#code", codes[0])
-            await page.press("#code", "Enter")
-            await page.wait_for_url("**/worklist*")
+            await give_password(page, who)
+            await give_code(page, codes[0])
             await add_passkey(page, codes[1])
             await expect(page.locator("main")).to_contain_text("Téléphone")
 
