@@ -16,12 +16,12 @@ from playwright.async_api import Page, async_playwright
 from sqlalchemy import select, update
 
 from domain.requests import Role
-from records import people
 from records.models import FrozenReport, SigningTicket, Token
 from server import create_app
 from sign_on.providers import Providers, load_providers
 from sign_on.sign_on import SignOn
 from tests.api.answers import problem
+from tests.api.test_emergencies import turned
 from tests.api.test_guessing import report_of
 from tests.api.test_invitations import code_for
 from tests.api.test_people_of_clinics import invitation
@@ -411,9 +411,9 @@ async def test_who_has_no_password_signs_by_what_the_organization_confirms(scene
 
 async def test_who_has_no_password_opens_in_an_emergency_what_the_organization_confirmed(scene: Scene) -> None:
     """That number, for that reason, once."""
-    system, near = scene.system, scene.system.clinics["near"].id
+    system = scene.system
     number, other = [(await system.requester.view(await submitted(system)))["number"] for _ in range(2)]
-    await let_open(system, near, on=True)
+    await turned(system, "near", on=True)
     async with browser(scene.address) as it:
         who = await add_person(system, "emergency", scene.system.clinics["near"], Role.PROVIDER)
         login, said = f"emergency-{uuid4().hex[:8]}", {"number": number, "reason": "Inconsciente à l’urgence."}
@@ -454,7 +454,7 @@ async def test_who_has_no_password_opens_in_an_emergency_what_the_organization_c
         form = await confirmed()
         await run_out(system, who)
         shown(await it.relais.post("/emergency", data=form), 403)
-    await let_open(system, near, on=False)
+    await turned(system, "near", on=False)
 
 
 def key_in(page: httpx.Response) -> dict[str, str]:
@@ -468,13 +468,6 @@ async def only(who: Clinician) -> str:
     """The one request that they have opened."""
     [opening] = ok_list(await who.get("/emergency-openings"))
     return str(opening["request_id"])
-
-
-async def let_open(system: System, clinic_id: UUID, *, on: bool) -> None:
-    async with system.services.database.session() as session:
-        clinic = await people.lock_clinic(session, clinic_id)
-        assert clinic is not None
-        clinic.emergency = on
 
 
 def request_of(page: str) -> str:
