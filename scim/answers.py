@@ -39,15 +39,19 @@ def _error(status: int, detail: str, kind: str | None = None, headers: Mapping[s
     return ScimResponse(error, status, dict(headers or {}))
 
 
+def _type_of(problem: Problem) -> tuple[int, str | None]:
+    return _TYPES.get(problem.code, (status_of(problem), None))
+
+
 async def _problem(_request: Request, problem: Problem) -> ScimResponse:
-    status, kind = _TYPES.get(problem.code, (status_of(problem), None))
+    status, kind = _type_of(problem)
     told = [problem.told("en"), *(f"{fault.field}: {fault.told('en')}" for fault in problem.errors[:MOST_ERRORS])]
     return _error(status, " ".join(told), kind, headers_of(problem))
 
 
 async def _not_taken(_request: Request, found: NotTaken) -> ScimResponse:
     """Who could not join or leave a group, each with why; the status is that of the first."""
-    status, kind = _TYPES.get(found.refused[0][1].code, (status_of(found.refused[0][1]), None))
+    status, kind = _type_of(found.refused[0][1])
     told = [f"{username}: {why.told('en')}" for username, why in found.refused[:MOST_ERRORS]]
     return _error(status, " ".join(["Nothing was changed.", *told]), kind)
 

@@ -14,7 +14,7 @@ from scim2_models import InvalidSyntaxException as NotUnderstood
 
 from domain.service_accounts import Scope
 from scim.answers import ScimResponse
-from scim.resources import MOST_AT_ONCE, POLICY
+from scim.resources import MOST_AT_ONCE, POLICY, etag
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from web.session import opened_by
@@ -54,11 +54,6 @@ def id_in(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise Problem("not_found") from None
-
-
-def etag(version: object) -> str:
-    """The version of a resource as headers say it."""
-    return f'W/"{version}"'
 
 
 def version_in(header: str | None) -> str | None:

@@ -15,7 +15,6 @@ from scim.calls import (
     IfNoneMatch,
     body_of,
     check_filter,
-    etag,
     id_in,
     not_modified,
     one_of,
@@ -24,7 +23,7 @@ from scim.calls import (
 )
 from scim.discovery import SCIMForbidden, base_of
 from scim.membership import patched, replaced
-from scim.resources import POLICY, Group, as_group
+from scim.resources import POLICY, Group, as_group, etag
 from use_cases import directory_groups
 from use_cases.caller import Caller
 from web.rates import DIRECTORY

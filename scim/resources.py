@@ -176,6 +176,11 @@ def as_said(user: User) -> DirectoryPerson:
     )
 
 
+def etag(version: object) -> str:
+    """The version of a resource as its `meta` and headers say it."""
+    return f'W/"{version}"'
+
+
 def as_user(person: PersonInDirectory, base: str) -> User:
     """Somebody as the directory sees them; `base` is the address of the service, with a slash at its end."""
     said = person.said
@@ -209,7 +214,7 @@ def as_user(person: PersonInDirectory, base: str) -> User:
             resource_type="User",
             created=person.created_at,
             location=urljoin(base, f"Users/{person.id}"),
-            version=f'W/"{person.version}"',
+            version=etag(person.version),
         ),
     )
 
@@ -224,7 +229,7 @@ def as_group(group: directory_groups.Group, base: str) -> Group:
             for one in group.members
         ]
         or None,
-        meta=Meta(resource_type="Group", location=urljoin(base, f"Groups/{group.id}"), version=f'W/"{group.version}"'),
+        meta=Meta(resource_type="Group", location=urljoin(base, f"Groups/{group.id}"), version=etag(group.version)),
     )
 
 

@@ -62,6 +62,13 @@ def ok(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
     return body
 
 
+def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The same of an answer whose body is a list."""
+    ok(answer)
+    body: list[dict[str, Any]] = answer.json()
+    return body
+
+
 async def upload(
     who: Clinician, request_id: str, content: bytes, slot: str = "", name: str = "photo.jpg"
 ) -> httpx.Response:

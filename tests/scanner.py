@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ import pytest
 from outgoing.clamd import Clamd
 from tests.eventually import eventually
 from tests.portal.browsers import install_packages, may_install_packages
+from tests.serving import free_port
 
 PACKAGES = ("clamav-daemon",)
 
@@ -48,8 +48,7 @@ class Scanner:
     def __init__(self, folder: Path, *, stream_max: str = "600M") -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"tcp://127.0.0.1:{self.port}"
         (folder / "database").mkdir()
         (folder / "temporary").mkdir()

@@ -6,7 +6,7 @@ said so of the person (`use_cases.provisioning`): the same checks, letters, and 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID, uuid5
 
@@ -74,11 +74,11 @@ class MembersSaid:
         return self.joins | self.leaves | self.left_out
 
 
-@dataclass
+@dataclass(eq=False)
 class NotTaken(Exception):  # noqa: N818 - as Problem
     """Nothing was changed, for these could not be: by user name, each with why."""
 
-    refused: Sequence[tuple[str, Problem]] = field(default_factory=list)
+    refused: Sequence[tuple[str, Problem]]
 
 
 def group_id(clinic_id: UUID, role: Role) -> UUID:
@@ -117,7 +117,10 @@ async def change_members(
         raise Problem("invalid_input", [FieldFault("members", "too_many", limit=MOST_MEMBERS)])
     async with changing_several(services, by, caller.clinic_id, said.ids) as (session, found):
         accounts = await people.list_accounts(session, clinic_id=caller.clinic_id, active=None)
-        if expected_version not in (None, _group(caller.clinic_id, role, _known(accounts)).version):
+        if (
+            expected_version is not None
+            and expected_version != _group(caller.clinic_id, role, _known(accounts)).version
+        ):
             raise Problem("account_changed")
         _check_are_people(said.joins, found)
         refused = [(at.account.username, why) for at in found if (why := await _take(services, at, role, said))]

@@ -14,9 +14,9 @@ import pytest
 from domain.model import MAX_SHORT_TEXT
 from tests.api.answers import any_problem, picture, problem
 from tests.api.conftest import Shelf
-from tests.api.test_openapi import served
 from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import PATIENT, accepted, draft, filled, ok, submitted
+from tests.serving import served
 from tests.system import PASSWORD, Clinician, System
 from web.limits import JSON_LIMIT
 
@@ -577,7 +577,7 @@ async def test_where_a_body_ends_is_never_in_doubt(system: System) -> None:
     )
     hidden = b"GET /healthz HTTP/1.1\r\nHost: relais.test\r\n\r\n"
     chunked = b"2\r\n{}\r\n0\r\n\r\n"
-    async with served(system) as address:
+    async with served(system.app) as address:
         for fields, body, statuses in (
             (b"Content-Length: 2\r\n", b"{}", [422]),
             (b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n" % len(hidden), chunked, [422]),

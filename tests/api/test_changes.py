@@ -10,12 +10,12 @@ from sqlalchemy import select, update
 
 from domain.audit import Act
 from domain.requests import Role
-from records.models import Account, AuditEntry, ChangeLog, RequestRecord
+from records.models import AuditEntry, ChangeLog, RequestRecord
 from tests.api.answers import problem
 from tests.api.test_service_accounts import Integration, connected
 from tests.journeys import assigned, draft, ok, reported
 from tests.records.test_changes import nothing_under_way
-from tests.system import Clinician, System, add_person
+from tests.system import Clinician, System, add_person, set_roles
 
 THIN = {"kind", "request_id", "number", "sequence", "version", "event", "at", "access"}
 
@@ -77,8 +77,7 @@ async def test_who_loses_a_role_is_told_what_is_gone(system: System) -> None:
     request_id = await assigned(system)
     who = await add_person(system, f"dispatcher_{uuid4().hex}", system.clinics["near"], Role.DISPATCHER)
     _, after = await follow(system, who, "/api/v1/changes?limit=50")
-    async with system.services.database.session() as session:
-        await session.execute(update(Account).where(Account.id == who.account.id).values(roles=[]))
+    await set_roles(system, who)
     told, _ = await follow(system, who, after)
     assert request_id in {one["request_id"] for one in told}
     assert {one["kind"] for one in told} == {"gone"}

@@ -14,7 +14,19 @@ from domain.commands import PUBLIC_COMMANDS
 from domain.requests import Status
 from tests.api.answers import in_the_records, let_lie, picture, problem
 from tests.api.conftest import Shelf
-from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, returned, submitted, written
+from tests.journeys import (
+    accepted,
+    assigned,
+    closed,
+    draft,
+    ok,
+    ok_list,
+    pooled,
+    reported,
+    returned,
+    submitted,
+    written,
+)
 from tests.system import PASSWORD, Clinician, System
 
 PEOPLE = (
@@ -300,12 +312,6 @@ async def reuse_is_refused(system: System, row: Row, who: Clinician, request_id:
         problem(again, 422, "idempotency_key_reused")
     path, body = ("cancel", {"reason": "Erreur."}) if row.name != "cancel" else ("acknowledge", None)
     problem(await who.post(f"/requests/{request_id}/{path}", body, key=key), 422, "idempotency_key_reused")
-
-
-def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()
-    return found
 
 
 # Refused

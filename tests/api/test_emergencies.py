@@ -45,8 +45,8 @@ from tests.api.test_restrictions import ended as restriction_ended
 from tests.api.test_restrictions import restricted
 from tests.api.test_second_factor import enrolled_person
 from tests.eventually import PATIENCE_SECONDS, eventually
-from tests.journeys import IN_STATUS, draft, ok, reported, submitted
-from tests.system import PASSWORD, Clinician, System, add_person
+from tests.journeys import IN_STATUS, draft, ok, ok_list, reported, submitted
+from tests.system import PASSWORD, Clinician, System, add_person, set_roles
 from tests.unit.test_routes import routes
 from use_cases import account_letters, administration
 from use_cases.access_analysis import analyse_clinic
@@ -198,12 +198,6 @@ async def test_the_life_of_an_opening(system: System) -> None:
     new = await opened(system, who, request_id)
     assert new["id"] != opening["id"]
     await ended(who, new)
-
-
-def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()
-    return found
 
 
 async def test_administrators_are_told_and_see_it(system: System) -> None:
@@ -1083,9 +1077,7 @@ async def test_who_becomes_operator_reads_nothing_more_by_it(system: System) -> 
     who = await add_person(system, "emergency_operator", system.clinics["near"], Role.PROVIDER)
     request_id = await submitted(system)
     opening = await opened(system, who, request_id)
-    async with system.services.database.session() as session:
-        both = [Role.PROVIDER.value, Role.OPERATOR.value]
-        await session.execute(update(Account).where(Account.id == who.account.id).values(roles=both))
+    await set_roles(system, who, Role.PROVIDER, Role.OPERATOR)
     view = await who.view(request_id)
     assert (view["access"], view["emergency"]) == ("process", None)
     [mine] = ok_list(await who.get(OPENINGS))

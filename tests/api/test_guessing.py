@@ -17,9 +17,9 @@ from sqlalchemy import update
 from domain.requests import Role
 from records.models import Account, Guesses
 from tests.api.answers import problem
-from tests.api.test_openapi import served as over_a_socket
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import accepted, filled, ok, written
+from tests.serving import served as over_a_socket
 from tests.system import PASSWORD, Clinician, System, add_person, hasty
 from use_cases.guessing import AT_A_NAME, FEW
 from use_cases.passwords import QUEUE, SIGN_INS_AT_ONCE, Lanes
@@ -30,7 +30,7 @@ async def served(system: System) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API on a real port; with many connections."""
     limits = httpx.Limits(max_connections=100)
     async with (
-        over_a_socket(system) as address,
+        over_a_socket(system.app) as address,
         httpx.AsyncClient(base_url=f"{address}/api/v1", limits=limits, timeout=PATIENCE_SECONDS) as http,
     ):
         yield http

@@ -22,10 +22,10 @@ from confined import ForkServer
 from media import containers, decoder
 from media import examine as examining
 from tests.api.answers import problem
-from tests.api.test_openapi import served as over_a_socket
 from tests.clips import clip, encoded
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, upload
+from tests.serving import served as over_a_socket
 from tests.system import System, photo
 from use_cases.places import PLACES
 
@@ -212,7 +212,7 @@ def here(*_: object) -> bool:
 @pytest.fixture
 async def served(system: System) -> AsyncIterator[str]:
     """The address of the API on a real port."""
-    async with over_a_socket(system) as address:
+    async with over_a_socket(system.app) as address:
         yield address
 
 

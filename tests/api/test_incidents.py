@@ -20,7 +20,7 @@ from tests.api.answers import problem
 from tests.api.test_hand_over import routed_far
 from tests.api.test_journals import text_of
 from tests.eventually import eventually
-from tests.journeys import ok, submitted
+from tests.journeys import ok, ok_list, submitted
 from tests.system import Clinician, System, add_person
 
 MARKED = "Secret-des-Érables"
@@ -98,11 +98,6 @@ async def test_what_cannot_be_so_is_refused_field_by_field(system: System, boss:
     }
     problem(await boss.post("/incidents", {"information": " ", "circumstances": "x"}), 422, "invalid_input")
     assert ok_list(await boss.get("/incidents")) == []
-
-
-def ok_list(answer: Any) -> list[dict[str, Any]]:
-    found: Any = ok(answer)
-    return list(found)
 
 
 async def test_the_same_key_records_one(boss: Clinician) -> None:

@@ -17,7 +17,7 @@ from records import drafts, requests
 from records.models import RequestRecord
 from tests.api.answers import problem
 from tests.api.test_report import pdf, words
-from tests.journeys import PATIENT, ok, signed, upload
+from tests.journeys import PATIENT, ok, ok_list, signed, upload
 from tests.offerings import BURNS, OfferingFile, offering_file, started
 from tests.portal.browsing import shown, text_of, visitor
 from tests.system import PASSWORD, System, photo
@@ -126,11 +126,6 @@ async def test_without_its_file_an_offering_serves_its_requests_to_their_end(sys
         ok(await after.provider.post(f"/requests/{asked}/report/addenda", more))
         ok(await after.requester.post(f"/requests/{asked}/acknowledge"))
         assert "Brûlures" in await page(after, "provider", "/worklist?status=all")
-
-
-def ok_list(answer: Any) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    return list(answer.json())
 
 
 async def patch(system: System, request_id: str, **changes: Any) -> dict[str, Any]:

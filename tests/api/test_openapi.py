@@ -2,15 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 from schemathesis import Case, CheckContext, GenerationMode, Response
@@ -25,9 +23,10 @@ from schemathesis.specs.openapi.checks import (
 
 from api.server import create_app
 from domain.requests import Role
-from tests.eventually import PATIENCE_SECONDS, eventually
+from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import ok
 from tests.rounds import LONGER
+from tests.serving import served
 from tests.system import Clinician, System, add_person
 
 EXAMPLES = 4 * LONGER if LONGER > 1 else 2
@@ -211,20 +210,6 @@ async def test_browsers_are_told_to_stay_with_tls(system: System) -> None:
 # Calls made up from the description, against the real thing
 
 
-@asynccontextmanager
-async def served(system: System) -> AsyncIterator[str]:
-    """The address of the same API over a socket, for a client that does not know asyncio."""
-    config = uvicorn.Config(system.app, port=0, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
-
-
 @pytest.fixture(scope="module")
 async def strangers(system: System) -> dict[str, Clinician]:
     """People of their own, who may change what they like of theirs."""
@@ -240,7 +225,7 @@ async def test_made_up_calls(system: System, strangers: dict[str, Clinician]) ->
     headers = {role: {"Authorization": who.http.headers["Authorization"]} for role, who in strangers.items()}
     # here, not in the thread: it imports, pytest rewrites what is imported, and Python 3.11.7 parses in one thread at a time
     schema = schemathesis.openapi.from_dict(system.app.openapi())
-    async with served(system) as address:
+    async with served(system.app) as address:  # over a socket, for a client that does not know asyncio
         await asyncio.to_thread(_make_up_calls, schema, address, headers, [*ids, str(uuid4())])
 
 

@@ -17,6 +17,7 @@ from records import requests, restrictions, shut_holders
 from records.models import AuditEntry, GivenCommand, Notice, RequestRecord
 from tests.api.answers import problem
 from tests.api.test_changes import follow
+from tests.api.test_restrictions import restricted
 from tests.eventually import eventually
 from tests.journeys import accepted, asked_about, assigned, ok, pooled, reported, returned, submitted
 from tests.system import Clinician, System, add_person
@@ -42,11 +43,6 @@ async def near(system: System) -> None:
 
 async def newcomer(system: System, *roles: Role) -> Clinician:
     return await add_person(system, f"newcomer_{uuid4().hex}", system.clinics["near"], *roles)
-
-
-async def restricted(system: System, request_id: str, **whom: Any) -> dict[str, Any]:
-    body = {**whom, "reason": WHY}
-    return ok(await system.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
 
 
 async def shut(

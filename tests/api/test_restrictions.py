@@ -338,7 +338,10 @@ AT_EVERY_ADDRESS = ("provider", "everything")
 
 @pytest.mark.parametrize("name", WHOM)
 async def test_nothing_shows_at_any_address(system: System, face: FastAPI, marked: Marked, name: str) -> None:
-    """And where an address names the request, the answer is what it would be of one that was never there."""
+    """And where an address names the request, the answer is what it would be of one that was never there.
+
+    Four of the six ask only at the addresses that showed them something before (`AT_EVERY_ADDRESS`).
+    """
     who, near = system.people[name], str(system.clinics["near"].id)
     whom = {key: value.format(id=who.id, near=near) for key, value in WHOM[name].items()}
     nowhere = Marked(str(uuid4()), "R", str(uuid4()), str(uuid4()), str(uuid4()))

@@ -20,7 +20,7 @@ from tests.api.answers import problem
 from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
 from tests.journeys import ok
-from tests.system import Clinician, System, add_person
+from tests.system import Clinician, System, add_person, set_roles
 from use_cases.by_hand import holds_of, lift_hold, retention_now, second_destruction
 from use_cases.destruction import write_lists
 from use_cases.problems import Problem
@@ -80,12 +80,6 @@ async def outcomes(own: System, list_id: str) -> dict[str, tuple[str | None, str
     return {one["request_id"]: (one["outcome"], one["kept_because"]) for one in entries}
 
 
-async def set_roles(own: System, name: str, *roles: Role) -> None:
-    async with own.services.database.session() as session:
-        theirs = update(Account).where(Account.id == own.people[name].account.id).values(roles=list(roles))
-        await session.execute(theirs)
-
-
 async def letters(own: System, name: str) -> list[LetterKind]:
     async with own.services.database.session() as session:
         query = select(AccountLetter.kind).where(AccountLetter.account_id == own.people[name].account.id)
@@ -119,8 +113,8 @@ async def test_nobody_alone_destroys_what_they_have_shut_to_the_others(own: Syst
     await approve(own.administrator, seen["id"])
     await shut(own, which["after"], "administrator2", "administrator3")
     await end(own, *await shut(own, which["meanwhile"], "administrator2", "administrator3"))
-    await set_roles(own, "administrator2", Role.CLINIC_ADMINISTRATOR, Role.PROVIDER)
-    await set_roles(own, "administrator2", Role.CLINIC_ADMINISTRATOR)
+    await set_roles(own, own.administrator2, Role.CLINIC_ADMINISTRATOR, Role.PROVIDER)
+    await set_roles(own, own.administrator2, Role.CLINIC_ADMINISTRATOR)
     await approve(own.administrator, seen["id"])  # who approves twice is still one person
     became = await outcomes(own, seen["id"])
     kept = dict.fromkeys(("before", "one", "after", "meanwhile", "role"), KEPT)
@@ -196,7 +190,7 @@ async def test_where_there_is_one_administrator_an_operator_approves_as_well(own
     with pytest.raises(Problem, match="not_found"):  # nobody has approved it yet
         await second(own.operator.account.username)
     await approve(own.administrator, seen["id"])
-    await set_roles(own, "administrator", Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
+    await set_roles(own, own.administrator, Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
     with pytest.raises(Problem, match="not_a_second_person"):
         await second(own.administrator.account.username)
     for name in ("administrator2", "operator2"):
@@ -388,7 +382,7 @@ async def test_what_nobody_sees_is_told_to_nobody(own: System) -> None:
     """The only one who saw it is no administrator any more: the list waits, and no letter says so."""
     request_id = await over(own)
     await shut(own, request_id, "administrator2", "administrator3")
-    await set_roles(own, "administrator", Role.REQUESTER)
+    await set_roles(own, own.administrator, Role.REQUESTER)
     near, told = own.clinics["near"], "what is over its time is shut to every administrator"
     with capture_logs() as logs:
         await write_lists(own.services)
@@ -400,7 +394,7 @@ async def test_what_nobody_sees_is_told_to_nobody(own: System) -> None:
     assert (shown.over_time, shown.seen_by_none) == (1, 1)
     for name in SEVERAL:
         assert await letters(own, name) == []
-        await set_roles(own, name, Role.REQUESTER)
+        await set_roles(own, own.people[name], Role.REQUESTER)
     with capture_logs() as logs:  # a clinic without administrators
         await write_lists(own.services)
     assert [one for one in logs if one["event"] == told and one["clinic_id"] == str(near.id)] == []

@@ -15,10 +15,10 @@ from confined import NoVerdictError
 from records import attachments, reports
 from records.models import Attachment
 from tests.api.answers import problem
-from tests.api.test_openapi import served
 from tests.clips import clip
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, reported, upload
+from tests.serving import served
 from tests.system import Clinician, System, photo
 from use_cases.problems import Problem
 from web.files import content_disposition
@@ -79,7 +79,7 @@ def let_down() -> Any:
 async def leaves(system: System, who: Clinician, address: str, work: Endless) -> None:
     """Somebody asks, and hangs up while the work is done: then it ends."""
     headers = who.http.headers
-    async with served(system) as server, httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http:
+    async with served(system.app) as server, httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http:
         asking = asyncio.create_task(http.get(f"{server}/api/v1{address}"))
         await work.begun.wait()
         asking.cancel()

@@ -10,11 +10,11 @@ import pytest
 
 from domain.notices import Importance, Recipient
 from domain.requests import Role
-from records.models import Account, RequestRecord
+from records.models import RequestRecord
 from tests.api.answers import let_lie, notices, problem
 from tests.api.test_follow_up import away
 from tests.journeys import accepted, ok, reported, signed, written
-from tests.system import PASSWORD, Clinician, System
+from tests.system import PASSWORD, Clinician, System, set_roles
 from use_cases.unread_reports import tell_clinics
 
 THREE_DAYS, TOO_SHORT = timedelta(days=3), timedelta(days=3, minutes=-1)
@@ -103,18 +103,13 @@ async def test_of_who_is_away_colleagues_see_it_after_a_business_day(system: Sys
     async with away(system.requester):
         assert (await seen_by(system, request_id))["requester2"] == READS
     assert "requester2" not in await seen_by(system, request_id), "they are back, and have time until the third day"
-    await has_roles(system.requester, system, [])
+    await set_roles(system, system.requester)
     try:
         assert (await seen_by(system, request_id))["requester2"] == READS, (
             "whoever is no requester any more reads nothing"
         )
     finally:
-        await has_roles(system.requester, system, [Role.REQUESTER])
-
-
-async def has_roles(who: Clinician, system: System, roles: list[str]) -> None:
-    async with system.services.database.session() as session:
-        (await session.get_one(Account, UUID(who.id))).roles = roles
+        await set_roles(system, system.requester, Role.REQUESTER)
 
 
 async def reads_the_file(system: System, request_id: str) -> None:

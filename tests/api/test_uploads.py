@@ -26,10 +26,10 @@ from media import examine as examining
 from records.models import Upload
 from records.uploads import parts_folder
 from tests.api.answers import problem
-from tests.api.test_openapi import served
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import accepted, ok, reported
 from tests.journeys import upload as upload_whole
+from tests.serving import served
 from tests.system import Clinician, System, photo
 from use_cases import new_attachments
 from use_cases import uploads as receiving
@@ -186,7 +186,7 @@ async def test_a_connection_that_breaks_in_the_middle(
     who = system.requester
     address = await begun(who, draft_id, len(content))
     arrived = _arrivals(monkeypatch)
-    async with served(system) as server:
+    async with served(system.app) as server:
         url = httpx.URL(server)
         for start, end in ((0, 1_000), (1_000, 3_500)):
             _, writer = await asyncio.open_connection(url.host, url.port)

@@ -8,14 +8,12 @@ import httpx
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx import ASGITransport
-from sqlalchemy import update
 
 from domain.requests import Role
-from records.models import Account
 from server import create_app
 from tests.api.answers import problem
 from tests.journeys import PATIENT, ok, submitted
-from tests.system import Clinician, System, add_person
+from tests.system import Clinician, System, add_person, set_roles
 
 NOT_ASKED = {"/events", "/api/v1/events", "/api/openapi.json"}
 """Streams, which never end: what they tell of is asked for at other addresses; and the description, whose examples have names."""
@@ -28,8 +26,7 @@ async def without_roles(system: System) -> tuple[Clinician, list[str]]:
     theirs = ok(await person.post("/requests", {"offering": "teledermatology", "patient": PATIENT}), 201)["id"]
     held = await submitted(system)
     ok(await system.dispatcher.post(f"/requests/{held}/assign", {"provider_id": person.id}))
-    async with system.services.database.session() as session:
-        await session.execute(update(Account).where(Account.id == person.account.id).values(roles=[]))
+    await set_roles(system, person)
     return person, [theirs, held]
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from embedded.cast import open_cast
 from tests.end_to_end.running import RunningRelais
 from tests.eventually import eventually
+from tests.serving import free_port
 
 RELAIS = str(Path(sys.executable).with_name("relais"))
 
@@ -45,10 +45,3 @@ async def relais(environment: dict[str, str]) -> AsyncIterator[RunningRelais]:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
         assert await process.wait() == 0, output.read_text()
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,16 +1,10 @@
 """Two installations of Relais that ask each other over real HTTP: what each has of the other, and how their messages go."""
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uvicorn
-from fastapi import FastAPI
 from sqlalchemy import select
 
 from domain.requests import Role
@@ -18,7 +12,6 @@ from fhir.told import heard, knock, message_to_send
 from records import people
 from records.models import Clinic, RequestRecord, ToldMessage
 from records.partner_outbox import HELD_FOR
-from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
 from use_cases.partner_sender import PartnerSender, Words, calls_for
@@ -26,36 +19,16 @@ from use_cases.partner_sender import PartnerSender, Words, calls_for
 SCOPE = "system/Bundle.c"
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-@asynccontextmanager
-async def served(app: FastAPI, port: int) -> AsyncIterator[None]:
-    """The whole application at that port of this machine."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started or serving.done())
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
-
-
 @dataclass
 class House:
-    """An installation, and the other one as it knows it: a clinic, its administrator, and a system with terms."""
+    """An installation, and the other one as it knows it: a clinic, its administrator, its liaison, and a system with terms."""
 
     system: System
     url: str
     clinic: Clinic
     boss: Clinician
     partner_id: str
+    liaison_id: str
     later: timedelta = HELD_FOR
 
     def sender(self) -> PartnerSender:
@@ -94,18 +67,18 @@ async def know(system: System, url: str, name: str) -> House:
         near = await session.get_one(Clinic, system.clinics["near"].id)
         near.routes_to = [*near.routes_to, clinic.id]
     boss = await add_person(system, f"boss_{name}", clinic, Role.CLINIC_ADMINISTRATOR)
-    await add_person(system, f"liaison_{name}", clinic, Role.REQUESTER)
+    liaison = await add_person(system, f"liaison_{name}", clinic, Role.REQUESTER)
     until = datetime.now(UTC).date() + timedelta(days=30)
     new = {"name": f"Relais {name}", "purpose": "Messages", "scopes": ["messages:send"], "expires_on": str(until)}
     given = ok(await boss.post("/service-accounts", new), 201)
-    return House(system, url, clinic, boss, given["service_account"]["id"])
+    return House(system, url, clinic, boss, given["service_account"]["id"], liaison.id)
 
 
 async def agree(here: House, there: House, **terms: Any) -> None:
     """`here` says where `there` hears messages, and `there` registers the key with which `here` signs."""
     path = f"/api/v1/service-accounts/{here.partner_id}/partner"
     said = {
-        "liaison_id": here.system.people[f"liaison_{here.clinic.name.rpartition(' ')[2]}"].id,
+        "liaison_id": here.liaison_id,
         "dispatch_clinic_id": str(here.clinic.id),
         **terms,
         "endpoint": {

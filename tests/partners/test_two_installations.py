@@ -37,17 +37,19 @@ from tests.api.answers import problem
 from tests.api.test_fhir import OF_ONE
 from tests.api.test_invitations import accept, code_for
 from tests.api.test_people_of_clinics import invitation
+from tests.api.test_restrictions import restricted
 from tests.conftest import MakeDatabase
 from tests.eventually import eventually
 from tests.fhir.checker import faults_of
 from tests.fhir.messages import entry, find, message, resource
-from tests.journeys import draft, filled, ok, upload
+from tests.journeys import draft, filled, ok, ok_list, submitted, upload
 from tests.mail.post_office import open_post_office
 from tests.papers import paper
-from tests.partners.installations import House, agree, all_said, free_port, know, served
+from tests.partners.installations import House, agree, all_said, know
 from tests.partners.requester import Requester, open_requester
 from tests.portal.browsing import shown, visitor
 from tests.scim.test_directories import directory_of, refused, somebody, told
+from tests.serving import address_of, listen, served
 from tests.system import PASSWORD, Clinician, add_person, photo, run_system
 from use_cases import partner_sender
 from use_cases import repair as use_case_of_repair
@@ -71,8 +73,7 @@ class Two:
     async def asked(self, **more: Any) -> tuple[str, str]:
         """A request that was given to the other installation, and has arrived: its ids here and there."""
         system = self.asks.system
-        id_ = await draft(system, **more)
-        ok(await system.requester.post(f"/requests/{id_}/submit"))
+        id_ = await submitted(system, **more)
         await self.give(id_)
         await all_said(self.asks, self.answers)
         return id_, str((await self.answers.begun_by_messages())[-1].id)
@@ -111,12 +112,12 @@ async def two(
         houses = []
         post_office = await stack.enter_async_context(open_post_office())
         for name in ("Réponses", "Demandes"):  # each knows the other one under that name
-            port = free_port()
-            url, folder = f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("house")
+            listening, folder = listen(), tmp_path_factory.mktemp("house")
+            url = address_of(listening)
             database = await make_database(migrated_template)
             running = run_system(database, folder, post_office, public_url=url, webhooks_to_this_machine=True)
             system = await stack.enter_async_context(running)
-            await stack.enter_async_context(served(create_app(system.settings, system.of_api), port))
+            await stack.enter_async_context(served(create_app(system.settings, system.of_api), listening))
             houses.append(await know(system, url, name))
         asks, answers = houses
         dispatcher = await add_person(answers.system, "outside_dispatcher", answers.clinic, Role.DISPATCHER)
@@ -238,6 +239,7 @@ async def test_sent_back_and_submitted_again(two: Two) -> None:
     """What the other one returns is edited here and goes to it again, as the same order."""
     requester = two.asks.system.requester
     here, there = await two.asked()
+    before = len(await two.answers.begun_by_messages())
     ok(await two.dispatcher.post(f"/requests/{there}/assign", {"provider_id": two.provider.id}))
     reason = {"reason": "incomplete_submission", "text": "Les photos sont floues."}
     ok(await two.provider.post(f"/requests/{there}/return-to-requester", reason))
@@ -254,7 +256,7 @@ async def test_sent_back_and_submitted_again(two: Two) -> None:
     ok(await two.provider.post(f"/requests/{there}/accept"))
     await two.reported(there)
     assert await two.statuses(here, there) == ("reported", "reported")
-    assert len(await two.answers.begun_by_messages()) == len({row.id for row in await two.answers.begun_by_messages()})
+    assert len(await two.answers.begun_by_messages()) == before
 
 
 async def test_cancelled_before_it_is_taken(two: Two) -> None:
@@ -296,8 +298,7 @@ async def test_taken_back_and_given_once_more(two: Two) -> None:
 async def test_the_page_says_who_has_it(two: Two) -> None:
     """What was dropped before it left says nothing; what was sent to one who has it no more says so."""
     system = two.asks.system
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     await two.give(id_)
     async with visitor(create_app(system.settings, system.of_api), system.requester) as http:
         has_it, had_it = "répond à cette demande avec son propre système", "et n’y est plus"
@@ -323,8 +324,7 @@ async def test_what_was_taken_back_before_it_left_never_goes(two: Two) -> None:
     """A partner that was asked nothing is told nothing, and gets nobody's data any more."""
     system = two.asks.system
     before = len(await two.answers.begun_by_messages())
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     await two.give(id_)
     ok(await system.dispatcher.post(f"/requests/{id_}/assign", {"provider_id": system.provider.id}))
     await two.said()
@@ -334,8 +334,7 @@ async def test_what_was_taken_back_before_it_left_never_goes(two: Two) -> None:
 
 async def test_what_was_said_before_goes_along(two: Two) -> None:
     system = two.asks.system
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     ok(await system.requester.post(f"/requests/{id_}/add-information", {"text": "Elle démange la nuit."}))
     await two.give(id_)
     await two.said()
@@ -438,17 +437,22 @@ async def test_only_who_was_asked_may_speak_and_only_of_what_it_has(two: Two) ->
 
 async def test_one_partner_of_a_clinic_answers_and_says_where(two: Two) -> None:
     path = f"/api/v1/service-accounts/{two.asks.partner_id}/partner"
-    liaison = two.asks.system.people["liaison_Réponses"].id
+    liaison = two.asks.liaison_id
     answer = await two.asks.boss.http.put(path, json={"liaison_id": liaison, "performs": True})
     assert problem(answer, 422, "invalid_input")["errors"][0]["field"] == "endpoint"
     until = str(datetime.now(UTC).date() + timedelta(days=30))
     new = {"name": "Deuxième", "purpose": "Messages", "scopes": ["messages:send"], "expires_on": until}
     second = ok(await two.asks.boss.post("/service-accounts", new), 201)["service_account"]["id"]
     kept = ok(await two.asks.boss.http.get(path))
-    endpoint = {name: kept["endpoint"][name] for name in ("url", "authorization", "token_url", "client_id")}
+    endpoint = endpoint_of(kept)
     said = {"liaison_id": liaison, "performs": True, "endpoint": endpoint}
     answer = await two.asks.boss.http.put(f"/api/v1/service-accounts/{second}/partner", json=said)
     assert problem(answer, 422, "invalid_input")["errors"][0]["field"] == "performs"
+
+
+def endpoint_of(kept: dict[str, Any]) -> dict[str, Any]:
+    """Where a partner is, as it is said: what is kept of it without what Relais has added."""
+    return {name: kept["endpoint"][name] for name in ("url", "authorization", "token_url", "client_id")}
 
 
 # What may be the report, and of whom
@@ -666,8 +670,7 @@ async def test_what_one_person_of_the_clinic_is_given_stays_here(two: Two) -> No
     """A partner has what its clinic has, not what somebody there was given by name; that revokes what it had."""
     system = two.asks.system
     person = await add_person(system, "came_later", two.asks.clinic, Role.PROVIDER)
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     ok(await system.dispatcher.post(f"/requests/{id_}/assign", {"provider_id": person.id}))
     ok(await system.requester.post(f"/requests/{id_}/add-information", {"text": "Elle démange."}))
     assert await two.asks.told(id_) == []
@@ -685,9 +688,12 @@ async def test_a_partner_is_given_up_only_when_nothing_is_with_it(two: Two) -> N
     """Both are written down, and what is with it keeps it; where people answer, no partner does."""
     path = f"/api/v1/service-accounts/{two.asks.partner_id}/partner"
     kept = ok(await two.asks.boss.http.get(path))
-    endpoint = {name: kept["endpoint"][name] for name in ("url", "authorization", "token_url", "client_id")}
-    liaison = two.asks.system.people["liaison_Réponses"].id
-    said: dict[str, Any] = {"liaison_id": liaison, "dispatch_clinic_id": str(two.asks.clinic.id), "endpoint": endpoint}
+    endpoint = endpoint_of(kept)
+    said: dict[str, Any] = {
+        "liaison_id": two.asks.liaison_id,
+        "dispatch_clinic_id": str(two.asks.clinic.id),
+        "endpoint": endpoint,
+    }
     here, _there = await two.asked()
     problem(await two.asks.boss.http.put(path, json=said), 409, "partner_has_requests")
     assert ok(await two.asks.boss.http.get(path))["performs"]
@@ -695,7 +701,7 @@ async def test_a_partner_is_given_up_only_when_nothing_is_with_it(two: Two) -> N
     system = two.asks.system
     own = await know(system, two.asks.url, "Encore")
     path = f"/api/v1/service-accounts/{own.partner_id}/partner"
-    said = {"liaison_id": system.people["liaison_Encore"].id, "performs": True, "endpoint": endpoint}
+    said = {"liaison_id": own.liaison_id, "performs": True, "endpoint": endpoint}
     person = await add_person(system, "answers_herself", own.clinic, Role.PROVIDER)
     problem(await own.boss.http.put(path, json=said), 409, "clinic_has_providers")
     async with system.services.database.session() as session:
@@ -848,14 +854,13 @@ async def test_who_was_invited_before_a_partner_answered_is_no_provider(two: Two
     wanted = invitation(roles=["provider"])
     sent = ok(await house.boss.post("/invitations", wanted), 201)
     code = await code_for(system, wanted["email"])
-    async with asked_by(two, house):
+    async with asked_by(house):
         problem(await accept(system, code, voice_code=sent["voice_code"]), 409, "clinic_has_partner")
 
 
 async def test_nobody_is_asked_before_the_giving_can_be_taken_back_no_more(two: Two) -> None:
     system = two.asks.system
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     await two.give(id_)
     at_once = replace(two.asks, later=timedelta())
     await at_once.send()
@@ -896,30 +901,28 @@ async def test_a_new_address_is_asked_about_nobody_first(two: Two) -> None:
 async def asked_by_hand(two: Two, name: str) -> AsyncIterator[tuple[House, Requester]]:
     """A clinic for which a system of another make answers that nobody has asked yet."""
     house = await know(two.asks.system, two.asks.url, name)
-    async with asked_by(two, house) as there:
+    async with asked_by(house) as there:
         yield house, there
 
 
 @asynccontextmanager
-async def asked_by(two: Two, house: House) -> AsyncIterator[Requester]:
+async def asked_by(house: House) -> AsyncIterator[Requester]:
     """A system of another make answers for that clinic from now on."""
     async with open_requester() as there:
-        await say_where(two, house, house.boss, there.url, there.token_url)
+        await say_where(house, house.boss, there.url, there.token_url)
         yield there
 
 
-async def say_where(two: Two, house: House, who: Clinician, url: str, token_url: str) -> None:
+async def say_where(house: House, who: Clinician, url: str, token_url: str) -> None:
     endpoint = {"url": url, "authorization": "client_assertion", "token_url": token_url, "client_id": "relais"}
-    liaison = two.asks.system.people[f"liaison_{house.clinic.name.rpartition(' ')[2]}"]
-    said = {"liaison_id": liaison.id, "performs": True, "endpoint": endpoint}
+    said = {"liaison_id": house.liaison_id, "performs": True, "endpoint": endpoint}
     ok(await who.http.put(f"/api/v1/service-accounts/{house.partner_id}/partner", json=said))
 
 
 async def given(two: Two, house: House, **more: Any) -> str:
     """A request that was given to that clinic."""
     system = two.asks.system
-    id_ = await draft(system, **more)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system, **more)
     ok(await system.dispatcher.post(f"/requests/{id_}/assign", {"clinic_id": str(house.clinic.id)}))
     return id_
 
@@ -1062,9 +1065,9 @@ async def test_what_comes_late_and_changes_nothing_is_not_lost(two: Two) -> None
     assert await partner.say("completed", document(pdf)) == OK
     assert await partner.say("in-progress") == OK
     assert await partner.say("accepted", document(pdf)) == OK
-    assert partner.here not in {one["request_id"] for one in await lost(two, dispatcher)}
+    assert partner.here not in {one["request_id"] for one in await lost(dispatcher)}
     assert (await partner.say("in-progress", document(made_pdf("other"))))[0] == "fatal-error"
-    assert partner.here in {one["request_id"] for one in await lost(two, dispatcher)}
+    assert partner.here in {one["request_id"] for one in await lost(dispatcher)}
     assert [kind for kind, _name in await partner.documents()] == ["final"]
 
 
@@ -1090,7 +1093,7 @@ async def test_a_report_that_was_refused_is_mended_by_a_report_alone(two: Two) -
     dispatcher = two.asks.system.dispatcher
 
     async def is_lost() -> bool:
-        return partner.here in {one["request_id"] for one in await lost(two, dispatcher)}
+        return partner.here in {one["request_id"] for one in await lost(dispatcher)}
 
     assert await partner.say("completed") == ("fatal-error", "business-rule")
     assert await partner.say("received") == OK  # which changes nothing, and so mends nothing
@@ -1113,7 +1116,7 @@ async def test_what_is_refused_as_it_is_read_is_lost_too(two: Two) -> None:
     await agree(stranger, two.answers, performs=True)
 
     async def lost_of() -> list[tuple[str, str]]:
-        return [(one["event"], one["why"]) for one in await lost(two, dispatcher) if one["request_id"] == partner.here]
+        return [(one["event"], one["why"]) for one in await lost(dispatcher) if one["request_id"] == partner.here]
 
     report = document(made_pdf("lost"), modifierExtension=[{"url": "https://other.test/x", "valueBoolean": True}])
     said = about(partner.name, "completed")
@@ -1162,7 +1165,7 @@ async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two)
         ok(await system.requester.post(f"/requests/{id_}/ask-follow-up", asked))
         path = f"/api/v1/service-accounts/{house.partner_id}/partner"
         kept = ok(await house.boss.http.get(path))
-        endpoint = {one: kept["endpoint"][one] for one in ("url", "authorization", "token_url", "client_id")}
+        endpoint = endpoint_of(kept)
         terms = {"liaison_id": kept["liaison_id"], "endpoint": endpoint}
         problem(await house.boss.http.put(path, json=terms), 409, "partner_has_requests")
         assert await partner.speak("Non.") == OK
@@ -1183,11 +1186,8 @@ async def test_who_performs_no_more_still_adds_to_what_it_has_answered(two: Two)
 # What is lost, and what is shut
 
 
-async def lost(two: Two, who: Clinician) -> list[dict[str, Any]]:
-    answer = await who.get("/lost-messages")
-    ok(answer)
-    found: list[dict[str, Any]] = answer.json()
-    return found
+async def lost(who: Clinician) -> list[dict[str, Any]]:
+    return ok_list(await who.get("/lost-messages"))
 
 
 async def mails_about(house: House, request_id: str) -> list[tuple[str, str]]:
@@ -1214,20 +1214,20 @@ async def test_a_report_that_is_refused_is_told_on_both_sides(two: Two) -> None:
     assert await mails_about(two.asks, here) == [("dispatcher", "dispatchers")]
     told = await mails_about(two.answers, there)
     assert told == [("liaison_demandes", "requester"), ("outside_dispatcher", "dispatchers")]
-    [ours] = [one for one in await lost(two, asks.dispatcher) if one["request_id"] == here]
+    [ours] = [one for one in await lost(asks.dispatcher) if one["request_id"] == here]
     assert (ours["event"], ours["sent_by_us"], ours["state"], ours["why"]) == (
         *("notify-update-process-request", False, "refused"),
         "not_the_holder",
     )
     assert ours["partner"]["clinic"] == "Clinique Réponses"
-    [theirs] = [one for one in await lost(two, two.dispatcher) if one["request_id"] == there]
+    [theirs] = [one for one in await lost(two.dispatcher) if one["request_id"] == there]
     assert (theirs["event"], theirs["sent_by_us"], theirs["state"]) == (
         "notify-update-process-request",
         True,
         "refused",
     )
     for stranger in (asks.far_dispatcher, answers.dispatcher):
-        assert not {here, there} & {one["request_id"] for one in await lost(two, stranger)}
+        assert not {here, there} & {one["request_id"] for one in await lost(stranger)}
     problem(await two.provider.get("/lost-messages"), 403, "forbidden")
     office, address = two.answers.system.post_office, two.dispatcher.account.email
 
@@ -1353,7 +1353,7 @@ async def test_one_e_mail_tells_of_all_that_was_lost_to_a_partner(two: Two) -> N
         assert sorted(told) == [[], [], [("dispatcher", "dispatchers")]]
         await tell_of_lost_messages(services)
         assert [await mails_about(two.asks, id_) for id_ in ids] == told
-        listed = {one["request_id"] for one in await lost(two, two.asks.system.dispatcher)}
+        listed = {one["request_id"] for one in await lost(two.asks.system.dispatcher)}
         assert listed.issuperset(ids)
 
 
@@ -1366,7 +1366,7 @@ async def test_what_is_tried_in_vain_is_shown_before_three_days_are_over(two: Tw
         await house.send()
         await tell_of_lost_messages(services)
         assert await mails_about(two.asks, slow) == []
-        assert slow not in {one["request_id"] for one in await lost(two, dispatcher)}
+        assert slow not in {one["request_id"] for one in await lost(dispatcher)}
         await tell_of_lost_messages(services, in_hours(2))
         assert await mails_about(two.asks, slow) == [("dispatcher", "dispatchers")]
         urgent = await given(two, house)
@@ -1374,7 +1374,7 @@ async def test_what_is_tried_in_vain_is_shown_before_three_days_are_over(two: Tw
         ok(await dispatcher.post(f"/requests/{urgent}/change-priority", change))
         await tell_of_lost_messages(services)
         assert await mails_about(two.asks, urgent) == [("dispatcher", "dispatchers"), ("requester", "requester")]
-        [shown_] = [one for one in await lost(two, dispatcher) if one["request_id"] == urgent][:1]
+        [shown_] = [one for one in await lost(dispatcher) if one["request_id"] == urgent][:1]
         assert (shown_["state"], shown_["sent_by_us"]) == ("pending", True)
 
 
@@ -1399,7 +1399,7 @@ async def test_who_wants_to_be_left_alone_for_long_is_told_of(two: Two) -> None:
         urgent = await given(two, house)
         change = {"priority": "urgent", "reason": "Vite."}
         ok(await system.dispatcher.post(f"/requests/{urgent}/change-priority", change))
-        listed = {one["request_id"] for one in await lost(two, system.dispatcher)}
+        listed = {one["request_id"] for one in await lost(system.dispatcher)}
         assert urgent in listed
 
 
@@ -1409,10 +1409,7 @@ async def test_what_can_not_be_sent_is_told_to_who_said_it(two: Two) -> None:
     system = two.asks.system
     here, there = await two.asked()
     await two.taken(there)
-    async with system.services.database.session() as session:
-        account = await session.get_one(ServiceAccount, UUID(two.asks.partner_id))
-        until, account.expires_at = account.expires_at, datetime.now(UTC) - timedelta(minutes=1)
-    try:
+    async with expired(two):
         clinics = (await system.dispatcher.get("/clinics")).json()
         assert [one["outside"] for one in clinics if one["id"] == str(two.asks.clinic.id)] == ["away"]
         ok(await system.requester.post(f"/requests/{here}/add-information", {"text": "Elle saigne."}))
@@ -1420,39 +1417,43 @@ async def test_what_can_not_be_sent_is_told_to_who_said_it(two: Two) -> None:
         await tell_of_lost_messages(system.services)
         assert (await two.asks.told(here))[-1] == ("send-communication-from-requester", "failed")
         assert await mails_about(two.asks, here) == [("dispatcher", "dispatchers"), ("requester", "requester")]
-        [shown_] = [one for one in await lost(two, system.requester) if one["request_id"] == here]
+        [shown_] = [one for one in await lost(system.requester) if one["request_id"] == here]
         assert (shown_["sent_by_us"], shown_["state"]) == (True, "failed")
-        id_ = await draft(system)
-        ok(await system.requester.post(f"/requests/{id_}/submit"))
+        id_ = await submitted(system)
         async with visitor(create_app(system.settings, system.of_api), system.dispatcher) as http:
             page = shown(await http.get(f"/requests/{id_}/assign"))
         assert "Le système de la clinique" in page
         assert "Injoignable" in page
-    finally:
-        async with system.services.database.session() as session:
-            (await session.get_one(ServiceAccount, UUID(two.asks.partner_id))).expires_at = until
     ok(await system.requester.post(f"/requests/{here}/add-information", {"text": "Moins maintenant."}))
     await two.said()
     assert {state for _event, state in await two.asks.told(here)} == {"delivered"}
-    assert not [one for one in await lost(two, system.requester) if one["request_id"] == here]
+    assert not [one for one in await lost(system.requester) if one["request_id"] == here]
     clinics = (await system.dispatcher.get("/clinics")).json()
     assert [one["outside"] for one in clinics if one["id"] == str(two.asks.clinic.id)] == ["answers"]
     assert "Elle saigne." in str((await two.provider.view(there))["additions"])
 
 
-async def restricted(two: Two, request_id: str, **whom: Any) -> None:
-    boss = two.asks.system.administrator
-    ok(await boss.post(f"/requests/{request_id}/restrictions", {**whom, "reason": "Parenté."}), 201)
+@asynccontextmanager
+async def expired(two: Two) -> AsyncIterator[None]:
+    """Meanwhile the account of who answers is over: it can be asked nothing."""
+    database = two.asks.system.services.database
+    async with database.session() as session:
+        account = await session.get_one(ServiceAccount, UUID(two.asks.partner_id))
+        until, account.expires_at = account.expires_at, datetime.now(UTC) - timedelta(minutes=1)
+    try:
+        yield
+    finally:
+        async with database.session() as session:
+            (await session.get_one(ServiceAccount, UUID(two.asks.partner_id))).expires_at = until
 
 
 async def test_a_restriction_holds_for_who_answers(two: Two) -> None:
     """Set after the request was given and before it went: nothing goes, it goes back to dispatch, and nobody gives it there."""
     system, clinic = two.asks.system, str(two.asks.clinic.id)
     before = len(await two.answers.begun_by_messages())
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     await two.give(id_)
-    await restricted(two, id_, clinic_id=clinic, role="provider")
+    await restricted(system, id_, clinic_id=clinic, role="provider")
     await eventually(lambda: is_in(two, id_, "awaiting_dispatch"))
     await two.said()
     assert await two.asks.told(id_) == [("add-service-request", "dropped")]
@@ -1467,7 +1468,7 @@ async def test_a_restriction_that_comes_later_takes_it_back(two: Two) -> None:
     partner = await other_make(two)
     assert await partner.say("accepted") == OK
     ok(await system.requester.post(f"/requests/{partner.here}/add-information", {"text": "Elle saigne."}))
-    await restricted(two, partner.here, clinic_id=str(two.asks.clinic.id), role="provider")
+    await restricted(system, partner.here, clinic_id=str(two.asks.clinic.id), role="provider")
     await eventually(lambda: is_in(two, partner.here, "awaiting_dispatch"))
     await two.said()
     assert await two.asks.told(partner.here) == [
@@ -1483,11 +1484,10 @@ async def test_a_restriction_that_comes_later_takes_it_back(two: Two) -> None:
 async def test_what_is_shut_to_somebody_else_stays_with_who_answers(two: Two) -> None:
     """A system that answers counts as the providers of its clinic: nothing is taken from it because there is no person."""
     system = two.asks.system
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
-    await restricted(two, id_, account_id=system.provider2.id)
+    id_ = await submitted(system)
+    await restricted(system, id_, account_id=system.provider2.id)
     await two.give(id_)
-    await restricted(two, id_, account_id=system.provider.id)
+    await restricted(system, id_, account_id=system.provider.id)
     await two.said()
     assert await two.asks.told(id_) == [("add-service-request", "delivered")]
     assert await is_in(two, id_, "awaiting_acceptance")
@@ -1538,18 +1538,11 @@ async def test_to_whom_it_is_shut_no_reason_goes(two: Two) -> None:
 async def test_what_is_shut_to_who_can_not_be_asked_leaves_its_pool(two: Two) -> None:
     """Nobody else could answer there: the pool of such a clinic is its system's, also while nothing may go to it."""
     system = two.asks.system
-    id_ = await draft(system)
-    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    id_ = await submitted(system)
     await two.give(id_)
-    async with system.services.database.session() as session:
-        account = await session.get_one(ServiceAccount, UUID(two.asks.partner_id))
-        until, account.expires_at = account.expires_at, datetime.now(UTC) - timedelta(minutes=1)
-    try:
-        await restricted(two, id_, clinic_id=str(two.asks.clinic.id), role="provider")
+    async with expired(two):
+        await restricted(system, id_, clinic_id=str(two.asks.clinic.id), role="provider")
         await eventually(lambda: is_in(two, id_, "awaiting_dispatch"))
-    finally:
-        async with system.services.database.session() as session:
-            (await session.get_one(ServiceAccount, UUID(two.asks.partner_id))).expires_at = until
 
 
 async def test_what_is_shut_to_who_keeps_the_system_is_shut_to_it(two: Two) -> None:
@@ -1559,7 +1552,7 @@ async def test_what_is_shut_to_who_keeps_the_system_is_shut_to_it(two: Two) -> N
     partner = await other_make(two)
     assert await partner.say("accepted") == OK
     ok(await keeper.post(f"/service-accounts/{two.asks.partner_id}/secrets", {}), 201)
-    await restricted(two, partner.here, account_id=keeper.id)
+    await restricted(system, partner.here, account_id=keeper.id)
     await eventually(lambda: is_in(two, partner.here, "awaiting_dispatch"))
     await two.said()
     assert (await two.asks.told(partner.here))[-1] == ("revoke-service-request", "delivered")
@@ -1573,13 +1566,12 @@ async def test_what_is_shut_to_who_said_where_it_is_does_not_go_there(two: Two) 
     system = two.asks.system
     async with asked_by_hand(two, "Détournée") as (house, there):
         other = await add_person(system, "other_boss_away", house.clinic, Role.CLINIC_ADMINISTRATOR, Role.REQUESTER)
-        await say_where(two, house, other, f"{there.url}?elsewhere", there.token_url)
-        id_ = await draft(system)
-        ok(await system.requester.post(f"/requests/{id_}/submit"))
-        await restricted(two, id_, account_id=other.id)
+        await say_where(house, other, f"{there.url}?elsewhere", there.token_url)
+        id_ = await submitted(system)
+        await restricted(system, id_, account_id=other.id)
         to = {"clinic_id": str(house.clinic.id)}
         problem(await system.dispatcher.post(f"/requests/{id_}/assign", to), 409, "restricted_for_them")
-        await say_where(two, house, house.boss, there.url, there.token_url)
+        await say_where(house, house.boss, there.url, there.token_url)
         ok(await system.dispatcher.post(f"/requests/{id_}/assign", to))
         await house.send()
         assert await house.told(id_) == [("add-service-request", "delivered")]
@@ -1591,7 +1583,7 @@ async def test_what_is_shut_to_another_administrator_stays_with_who_answers(two:
     other = await add_person(system, "other_boss", two.asks.clinic, Role.CLINIC_ADMINISTRATOR, Role.REQUESTER)
     partner = await other_make(two)
     assert await partner.say("accepted") == OK
-    await restricted(two, partner.here, account_id=other.id)
+    await restricted(system, partner.here, account_id=other.id)
     await take_away_all(system.services)
     assert await is_in(two, partner.here, "accepted")
     assert await partner.say("completed", document(made_pdf("done"))) == OK

@@ -1,20 +1,19 @@
 """The portal on a real port, and real browsers."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import async_playwright, expect
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import create_app
-from tests.eventually import PATIENCE_SECONDS, eventually
+from tests.eventually import PATIENCE_SECONDS
 from tests.portal import browsers
 from tests.portal.browsing import Portal
+from tests.serving import served
 from tests.system import System
 
 LOOKED_AT: list[Portal] = []
@@ -36,21 +35,13 @@ def pages_loaded() -> list[str]:
 @pytest.fixture(scope="session")
 async def portal_address(portal_app: FastAPI, pages_loaded: list[str]) -> AsyncIterator[str]:
     """Where the portal is served: a free port of this machine."""
-    app = noting_pages(portal_app, pages_loaded)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await eventually(lambda: server.started or serving.done())
-        assert server.started
-        port = server.servers[0].sockets[0].getsockname()[1]
+    async with served(noting_pages(portal_app, pages_loaded)) as address:
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)  # a machine that is busy is no fault of a page
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        portal_app.state.services.stopping.set()
-        server.should_exit = True
-        await serving
-        portal_app.state.services.stopping.clear()
+        try:
+            yield address
+        finally:
+            portal_app.state.services.stopping.set()
+    portal_app.state.services.stopping.clear()
 
 
 def noting_pages(app: ASGIApp, loaded: list[str]) -> ASGIApp:

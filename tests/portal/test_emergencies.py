@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -16,12 +15,13 @@ from domain.audit import Act
 from domain.requests import Role
 from records import people
 from records.models import AuditEntry, Guesses
+from tests.api.test_emergencies import opened, turned
 from tests.api.test_second_factor import enrolled_person
 from tests.eventually import eventually
 from tests.journeys import ok, reported, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.portal.test_live import listening
-from tests.portal.test_passkeys import add_passkey, with_authenticator
+from tests.portal.test_passkeys import add_passkey, give_code, give_password, with_authenticator
 from tests.system import PASSWORD, Clinician, System, add_person, hasty
 
 WHY = "Inconsciente à l’urgence; traitement inconnu."
@@ -30,10 +30,7 @@ WHY = "Inconsciente à l’urgence; traitement inconnu."
 @pytest.fixture(autouse=True)
 async def off_again(system: System) -> AsyncIterator[None]:
     yield
-    async with system.services.database.session() as session:
-        clinic = await people.lock_clinic(session, system.clinics["near"].id)
-        assert clinic is not None
-        clinic.emergency = False
+    await turned(system, "near", on=False)
 
 
 async def pages_of(system: System, request_id: str) -> list[str]:
@@ -112,7 +109,7 @@ async def test_open_pages_go_when_it_is_ended(portal: Portal, system: System) ->
     """The request's page, a photo's and a signed document's show nothing of it any more, without anybody pressing anything."""
     await turned_on(system)
     request_id = await reported(system)
-    opening = await opened(system, request_id)
+    opening = await opened(system, system.provider2, request_id)
     view = await system.provider2.view(request_id)
     places = ("#request", "#media", "#document")
     addresses = await pages_of(system, request_id)
@@ -140,7 +137,7 @@ async def test_news_renew_neither_videos_nor_documents(portal: Portal, system: S
     """A photo's page and a document's, read in an emergency, ask only whether that goes on; the request's is renewed."""
     await turned_on(system)
     request_id = await reported(system)
-    opening = await opened(system, request_id)
+    opening = await opened(system, system.provider2, request_id)
     view, addresses = await system.provider2.view(request_id), await pages_of(system, request_id)
     path = addresses[0]
     async with portal.visit(system.provider2) as page:
@@ -191,7 +188,7 @@ def noting(answers: list[tuple[str, int]], paths: Collection[str]) -> Callable[[
 async def test_what_is_over_is_held_from_the_page(portal: Portal, system: System) -> None:
     """Also what its reader has just ended: an administrator has the button, and it is said until when it holds."""
     await turned_on(system)
-    opening = await opened(system, await submitted(system))
+    opening = await opened(system, system.provider2, await submitted(system))
     ok(await system.provider2.post(f"/emergency-openings/{opening['id']}/end"))
     async with portal.visit(system.administrator, java_script_enabled=False) as page:
         await page.goto("/emergency")
@@ -218,7 +215,7 @@ async def test_operators_read_that_they_open_nothing(portal: Portal, system: Sys
 async def test_the_stream_of_a_page_ends_with_it(portal: Portal, system: System) -> None:
     await turned_on(system)
     request_id = await reported(system)
-    opening = await opened(system, request_id)
+    opening = await opened(system, system.provider2, request_id)
     async with listening(portal, system.provider2, f"/events?request={request_id}", to_the_end=True) as heard:
         ok(await system.administrator.post(f"/emergency-openings/{opening['id']}/end"))
         await eventually(lambda: heard[-1:] == ["the end"])
@@ -233,7 +230,7 @@ async def test_nothing_of_restrictions_shows_to_who_reads_in_an_emergency(portal
     request_id = await reported(system)
     body = {"clinic_id": str(near.id), "role": "provider", "reason": "Fini."}
     shut = ok(await system.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
-    opening = await opened(system, request_id, both)
+    opening = await opened(system, both, request_id)
     async with portal.visit(both, java_script_enabled=False) as page:
         await page.goto(f"/requests/{request_id}")
         shown = await page.inner_text("main")
@@ -252,13 +249,8 @@ async def test_a_passkey_answers_for_what_is_written(portal: Portal, portal_app:
     numbers = [(await system.requester.view(await submitted(system)))["number"] for _ in range(2)]
     with hasty(portal_app, public_url=origin):
         async with with_authenticator(portal, origin) as page:
-            await page.goto("/signin")
-            await page.fill("#username", who.account.username)
-            await page.fill("#password", PASSWORD)
-            await page.press("#password", "Enter")
-            await page.fill("#code", codes[0])
-            await page.press("#code", "Enter")
-            await page.wait_for_url("**/worklist*")
+            await give_password(page, who)
+            await give_code(page, codes[0])
             await add_passkey(page, codes[1])
             await expect(page.locator("main")).to_contain_text("Téléphone")
 
@@ -327,14 +319,6 @@ async def test_who_runs_relais_and_administers_saves_their_clinic(portal: Portal
 
 
 async def turned_on(system: System) -> None:
+    await turned(system, "near", on=True)
     async with system.services.database.session() as session:
-        clinic = await people.lock_clinic(session, system.clinics["near"].id)
-        assert clinic is not None
-        clinic.emergency = True
         await session.execute(delete(Guesses))  # so that everybody may try
-
-
-async def opened(system: System, request_id: str, who: Clinician | None = None) -> dict[str, Any]:
-    number = (await system.requester.view(request_id))["number"]
-    body = {"number": number, "reason": WHY, "password": PASSWORD}
-    return ok(await (who or system.provider2).post("/emergency-openings", body), 201)

@@ -208,7 +208,7 @@ SIGHTS = tuple(product(("fr", "en"), (False, True), LOOKS))
 
 
 def sights_for_barriers(number: int) -> tuple[tuple[str, bool, str], ...]:
-    """In which of them the page of this number is searched for barriers: in turn, and the next is unlike it in everything."""
+    """In which of them the page of this number is searched for barriers: in turn, the two of each pair unlike in everything."""
     return SIGHTS if LONGER > 1 else (SIGHTS[number // 2 % 4 if number % 2 else -1 - number // 2 % 4],)
 
 

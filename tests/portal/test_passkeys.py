@@ -15,7 +15,7 @@ from records.models import FrozenReport
 from tests.api.test_guessing import report_of
 from tests.api.test_second_factor import enrolled_person
 from tests.portal.browsing import SAME_SITE, Portal
-from tests.system import PASSWORD, System, hasty
+from tests.system import PASSWORD, Clinician, System, hasty
 
 pytestmark = pytest.mark.usefixtures("only_in_chromium")
 
@@ -41,6 +41,22 @@ async def with_authenticator(portal: Portal, origin: str) -> AsyncIterator[Page]
         await context.close()
 
 
+async def give_password(page: Page, who: Clinician) -> None:
+    """Sign in as far as where somebody with a second factor is asked for it."""
+    await page.goto("/signin")
+    await page.fill("#username", who.account.username)
+    await page.fill("#password", PASSWORD)
+    await page.press("#password", "Enter")
+    await page.wait_for_selector("#code")
+
+
+async def give_code(page: Page, code: str) -> None:
+    """And in."""
+    await page.fill("#code", code)
+    await page.press("#code", "Enter")
+    await page.wait_for_url("**/worklist*")
+
+
 async def add_passkey(page: Page, code: str) -> None:
     """To one's own account, as people do; whoever calls this looks whether it is there."""
     await page.goto("/account/second-factor?do=passkey")
@@ -58,21 +74,12 @@ async def test_a_passkey_is_made_and_used_instead_of_a_code(
     signature = (await report_of(system, who)).removesuffix("/sign")
     origin = f"http://localhost:{urlsplit(portal.address).port}"
 
-    async def sign_in(page: Page) -> None:
-        await page.goto("/signin")
-        await page.fill("#username", who.account.username)
-        await page.fill("#password", PASSWORD)
-        await page.press("#password", "Enter")
-        await page.wait_for_selector("#code")
-
     with hasty(portal_app, public_url=origin):
         async with with_authenticator(portal, origin) as page:
-            await sign_in(page)
+            await give_password(page, who)
             await page.click("[data-passkey]")
             await expect(page.locator("[data-passkey-said]")).to_contain_text("Cela n’a pas fonctionné")
-            await page.fill("#code", codes[0])
-            await page.press("#code", "Enter")
-            await page.wait_for_url("**/worklist*")
+            await give_code(page, codes[0])
 
             await add_passkey(page, codes[1])
             await expect(page.locator("#notice")).to_contain_text("La clé d’accès est ajoutée")
@@ -92,7 +99,7 @@ async def test_a_passkey_is_made_and_used_instead_of_a_code(
             assert proved_by == "password+passkey"
 
             await page.click("text=Se déconnecter")
-            await sign_in(page)
+            await give_password(page, who)
             fields = {name: await page.get_attribute(f"[name={name}]", "value") or "" for name in ("proof", "next")}
             async with page.expect_request("**/signin/code") as entered:
                 await page.click("[data-passkey]")

@@ -3,20 +3,17 @@
 from uuid import uuid4
 
 from playwright.async_api import expect
-from sqlalchemy import update
 
 from domain.requests import Role
-from records.models import Account
 from tests.journeys import ok
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, sign_in, too_wide
 from tests.portal.test_story import press
-from tests.system import System, add_person
+from tests.system import System, add_person, set_roles
 
 
 async def test_they_are_told_that_they_have_none(portal: Portal, system: System) -> None:
     person = await add_person(system, f"bare_{uuid4().hex[:8]}", system.clinics["near"], Role.REQUESTER)
-    async with system.services.database.session() as session:
-        await session.execute(update(Account).where(Account.id == person.account.id).values(roles=[]))
+    await set_roles(system, person)
     async with portal.visit(person) as own, portal.visit(system.administrator) as boss:
         for language, said in (("en", "You have no role in Relais yet."), ("fr", "Vous n’avez pas encore de rôle")):
             ok(await person.http.patch("/api/v1/me", json={"language": language}))
@@ -39,8 +36,7 @@ async def test_they_are_told_that_they_have_none(portal: Portal, system: System)
 
 async def test_the_page_leads_on_once_they_have_one(portal: Portal, system: System) -> None:
     person = await add_person(system, f"bare_{uuid4().hex[:8]}", system.clinics["near"], Role.REQUESTER)
-    async with system.services.database.session() as session:
-        await session.execute(update(Account).where(Account.id == person.account.id).values(roles=[]))
+    await set_roles(system, person)
     async with portal.visit() as page:
         await sign_in(page, person)
         await expect(page.get_by_text("Vous n’avez pas encore de rôle")).to_be_visible()

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 from scim2_client import BaseSyncSCIMClient
 from scim2_tester import Status, check_server
 from sqlalchemy import func, select
@@ -19,20 +17,16 @@ from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.requests import Role
 from records import people
-from records.account_events import Hand
-from records.models import Account, AccountLetter, AuditEntry, Clinic, Side
-from records.sign_on import account_linked_with
+from records.models import Account, AccountLetter, AuditEntry, Clinic
 from server import create_app
-from sign_on.id_tokens import Identity
 from tests.api.answers import problem
 from tests.api.test_accounts import anybody
 from tests.api.test_invitations import NEW, choose, code_for, forget, no_asks
 from tests.api.test_service_accounts import connected
 from tests.eventually import eventually
 from tests.journeys import ok, submitted
+from tests.serving import served
 from tests.system import Clinician, System, add_person
-from use_cases.problems import Problem
-from use_cases.sign_on import link_in
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -141,13 +135,12 @@ async def directory(system: System) -> AsyncIterator[Directory]:
 
 
 async def test_a_foreign_checker_finds_no_error(system: System) -> None:
-    """scim2-tester, over a socket: discovery, every way to make, change, find and remove, each attribute by itself."""
+    """scim2-tester, over a socket: discovery, every way to make, change, find and remove people, to change and find
+    groups, each attribute by itself.
+    """
     clinic = await own_clinic(system)
     boss = await add_person(system, f"boss_{uuid4().hex[:8]}", clinic, Role.CLINIC_ADMINISTRATOR)
     secret = (await connected(system, "people:provision", by=boss)).secret
-    config = uvicorn.Config(create_app(system.settings, system.of_api), port=0, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
 
     def checked(address: str) -> list[str]:
         with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {secret}"}) as http:
@@ -156,13 +149,8 @@ async def test_a_foreign_checker_finds_no_error(system: System) -> None:
         wrong = [f"{one.title}: {one.reason}" for one in found if one.status not in (Status.SUCCESS, Status.SKIPPED)]
         return wrong if sum(one.status is Status.SUCCESS for one in found) > 60 else [*wrong, "hardly anything checked"]
 
-    try:
-        await eventually(lambda: server.started or serving.done())
-        port = server.servers[0].sockets[0].getsockname()[1]
-        assert "\n".join(await asyncio.to_thread(checked, f"http://127.0.0.1:{port}/scim/v2")) == ""
-    finally:
-        server.should_exit = True
-        await serving
+    async with served(create_app(system.settings, system.of_api)) as address:
+        assert "\n".join(await asyncio.to_thread(checked, f"{address}/scim/v2")) == ""
 
 
 async def test_as_entra_sends_it(directory: Directory) -> None:
@@ -537,26 +525,3 @@ async def letters_of(system: System, account: Account, kind: LetterKind) -> int:
     async with system.services.database.session() as session:
         query = select(func.count()).where(AccountLetter.account_id == account.id, AccountLetter.kind == kind)
         return await session.scalar(query) or 0
-
-
-async def test_a_link_that_was_under_way_when_the_ways_in_were_taken_leads_nobody_in(system: System) -> None:
-    """Else whoever began it as somebody who may not sign would come in as one who may."""
-    who = await add_person(system, f"links_{uuid4().hex[:8]}", system.clinics["near"], Role.REQUESTER)
-    id_, now = UUID(who.id), datetime.now(UTC)
-    by = Hand(id_, Side.PORTAL, "192.0.2.7")
-    identity = Identity("https://idp.example.com", f"subject {uuid4()}", "token")
-    async with system.services.database.session() as session:
-        seen = await session.get_one(Account, id_)
-    async with system.services.database.session() as session:
-        (await session.get_one(Account, id_)).password_hash = people.no_password()
-    with pytest.raises(Problem) as told_:
-        async with system.of_api.database.session() as session:
-            await link_in(session, seen, identity, "demo", by, now)
-    assert told_.value.code == "sign_on_expired"
-    async with system.services.database.session() as session:
-        assert await account_linked_with(session, identity.issuer, identity.subject) is None
-        seen = await session.get_one(Account, id_)
-    async with system.of_api.database.session() as session:
-        await link_in(session, seen, identity, "demo", by, now)
-    async with system.services.database.session() as session:
-        assert (await account_linked_with(session, identity.issuer, identity.subject)) is not None

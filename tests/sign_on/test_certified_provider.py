@@ -1,9 +1,7 @@
 """Whole stories with a provider that others wrote: joining, linking, signing in, and the end of a session on both sides."""
 
-import asyncio
 import itertools
 import re
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,26 +12,26 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 from playwright.async_api import Page, async_playwright
 from sqlalchemy import select, update
 
 from domain.requests import Role
-from records import people
 from records.models import FrozenReport, SigningTicket, Token
 from server import create_app
 from sign_on.providers import Providers, load_providers
 from sign_on.sign_on import SignOn
 from tests.api.answers import problem
+from tests.api.test_emergencies import turned
 from tests.api.test_guessing import report_of
 from tests.api.test_invitations import code_for
 from tests.api.test_people_of_clinics import invitation
 from tests.api.test_second_factor import Telephone
 from tests.eventually import eventually
-from tests.journeys import ok, submitted
+from tests.journeys import ok, ok_list, submitted
 from tests.portal import browsers
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, hidden, shown, too_wide
 from tests.portal.typed_texts import not_known
+from tests.serving import address_of, free_port, listen, served
 from tests.sign_on.certified import CLIENT, SECRET, STEPPED_UP, Browser, browser, certified_provider
 from tests.sign_on.evil import has_an_identity_alone
 from tests.system import PASSWORD, Clinician, System, add_person
@@ -61,24 +59,17 @@ class Scene:
 async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("providers")
     (folder / "secret").write_text(SECRET)
-    listening = socket.create_server(("127.0.0.1", 0))
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening = listen()
+    address = address_of(listening)
     async with certified_provider(address) as issuer:
         providers = load_providers(written(folder, issuer, system), near=True)
         async with SignOn(providers, near=True) as sign_on:
             settings = system.settings.model_copy(update={"public_url": address})
             app = create_app(settings, replace(system.of_api, settings=settings, sign_on=sign_on))
-            config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
-            server = uvicorn.Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
-            try:
-                await eventually(lambda: server.started or serving.done())
+            async with served(app, listening):
                 far = system.clinics["far"]
                 administrator = await add_person(system, "far_administrator", far, Role.CLINIC_ADMINISTRATOR)
                 yield Scene(system, address, issuer, administrator)
-            finally:
-                server.should_exit = True
-                await serving
 
 
 def written(folder: Path, issuer: str, system: System) -> Path:
@@ -284,9 +275,7 @@ async def test_where_an_organization_is_required_its_people_come_by_it(scene: Sc
 
 
 async def test_without_the_provider_others_still_sign_in(scene: Scene, tmp_path: Path) -> None:
-    listening = socket.create_server(("127.0.0.1", 0))
-    nobody = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    listening.close()
+    nobody = f"http://127.0.0.1:{free_port()}"
     (tmp_path / "secret").write_text(SECRET)
     providers: Providers = load_providers(written(tmp_path, nobody, scene.system), near=True)
     async with SignOn(providers, near=True) as sign_on:
@@ -422,9 +411,9 @@ async def test_who_has_no_password_signs_by_what_the_organization_confirms(scene
 
 async def test_who_has_no_password_opens_in_an_emergency_what_the_organization_confirmed(scene: Scene) -> None:
     """That number, for that reason, once."""
-    system, near = scene.system, scene.system.clinics["near"].id
+    system = scene.system
     number, other = [(await system.requester.view(await submitted(system)))["number"] for _ in range(2)]
-    await let_open(system, near, on=True)
+    await turned(system, "near", on=True)
     async with browser(scene.address) as it:
         who = await add_person(system, "emergency", scene.system.clinics["near"], Role.PROVIDER)
         login, said = f"emergency-{uuid4().hex[:8]}", {"number": number, "reason": "Inconsciente à l’urgence."}
@@ -465,7 +454,7 @@ async def test_who_has_no_password_opens_in_an_emergency_what_the_organization_c
         form = await confirmed()
         await run_out(system, who)
         shown(await it.relais.post("/emergency", data=form), 403)
-    await let_open(system, near, on=False)
+    await turned(system, "near", on=False)
 
 
 def key_in(page: httpx.Response) -> dict[str, str]:
@@ -475,22 +464,10 @@ def key_in(page: httpx.Response) -> dict[str, str]:
     return {"key": found[1]}
 
 
-def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
-    found: Any = ok(answer)
-    return list(found)
-
-
 async def only(who: Clinician) -> str:
     """The one request that they have opened."""
     [opening] = ok_list(await who.get("/emergency-openings"))
     return str(opening["request_id"])
-
-
-async def let_open(system: System, clinic_id: UUID, *, on: bool) -> None:
-    async with system.services.database.session() as session:
-        clinic = await people.lock_clinic(session, clinic_id)
-        assert clinic is not None
-        clinic.emergency = on
 
 
 def request_of(page: str) -> str:

@@ -1,7 +1,5 @@
 """Whole stories with a record system whose authorization server others wrote: opened from a chart, in Chromium, and back."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +9,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-import uvicorn
 from joserfc.jwk import ECKey, RSAKey
 from playwright.async_api import Browser, Page, async_playwright, expect
 from sqlalchemy import func, select
@@ -22,11 +19,12 @@ from records.models import RequestRecord
 from server import create_app
 from sign_on.providers import load_providers
 from sign_on.sign_on import SignOn
-from tests.eventually import PATIENCE_SECONDS, eventually
+from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import ok
 from tests.portal import browsers
 from tests.portal.browsing import AXE, PHONE, WIDE, barriers, sign_in, too_wide
 from tests.portal.typed_texts import not_known
+from tests.serving import address_of, listen, served
 from tests.sign_on.record_system import record_system, written
 from tests.system import PASSWORD, Clinician, System, add_person
 
@@ -58,21 +56,15 @@ async def scene(
     request: pytest.FixtureRequest, system: System, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
     key = ECKey.generate_key("P-384") if request.param == "ES384" else RSAKey.generate_key(2048)
-    listening = socket.create_server(("127.0.0.1", 0))
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening = listen()
+    address = address_of(listening)
     async with record_system(address, key) as issuer:
         file = written(tmp_path_factory.mktemp("records"), issuer, key, system.clinics["near"].code)
         async with SignOn(load_providers(file, near=True), near=True) as sign_on:
             settings = system.settings.model_copy(update={"public_url": address})
             app = create_app(settings, replace(system.of_api, settings=settings, sign_on=sign_on))
-            server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
-            try:
-                await eventually(lambda: server.started or serving.done())
+            async with served(app, listening):
                 yield Scene(system, address, issuer)
-            finally:
-                server.should_exit = True
-                await serving
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from records.store import DocumentStore
 from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.eventually import eventually
-from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, signed, submitted, written
+from tests.journeys import accepted, assigned, closed, draft, ok, ok_list, pooled, reported, signed, submitted, written
 from tests.mail.post_office import open_post_office
 from tests.system import PASSWORD, System, run_system
 from tests.workflow.branch import Line, beside, branch, impatient, worker_process, workers
@@ -414,11 +414,6 @@ async def test_mail_that_is_refused_for_good_is_listed_and_the_dispatchers_are_t
         dispatcher = other.dispatcher.account.email
         await eventually(lambda: any(m["Message-ID"] == followers[0].message_id for m in office.kept_for(dispatcher)))
         ok(await other.provider.post(f"/requests/{request_id}/accept"))
-
-
-def ok_list(answer: Any) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    return list(answer.json())
 
 
 async def test_while_the_mail_server_is_down_nothing_else_waits(system: System) -> None:

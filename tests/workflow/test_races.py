@@ -10,7 +10,7 @@ from domain.events import Event
 from domain.lifecycle import rebuild
 from domain.requests import Role, Status
 from records.models import NoticeStatus
-from tests.journeys import accepted, assigned, cancelled, closed, draft, ok, pooled, reported, submitted
+from tests.journeys import accepted, assigned, cancelled, closed, draft, ok, ok_list, pooled, reported, submitted
 from tests.rounds import LONGER
 from tests.system import PASSWORD, System
 from tests.workflow.looks import names, notices, projected, quiet, recorded, refused, said_by, timeline
@@ -170,11 +170,6 @@ async def test_addenda_at_once_are_all_signed_or_refused(system: System) -> None
         )
         assert codes(repeated) == {"200": count}
         assert len(await names(system, request_id)) == len(before) + 2 * count
-
-
-def ok_list(answer: httpx.Response) -> list[dict[str, object]]:
-    assert answer.status_code == 200, answer.text
-    return list(answer.json())
 
 
 async def test_addendum_and_acknowledgement_at_once(system: System) -> None:

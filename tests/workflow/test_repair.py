@@ -17,7 +17,7 @@ from records import commands, requests
 from records.models import NoticeStatus
 from tests.away import never_given
 from tests.eventually import eventually
-from tests.journeys import accepted, assigned, closed, draft, ok, submitted
+from tests.journeys import accepted, assigned, closed, draft, ok, ok_list, submitted
 from tests.mail.post_office import open_post_office
 from tests.rounds import LONGER
 from tests.system import System
@@ -256,8 +256,3 @@ async def named(system: System, request_id: str) -> bool:
 
 async def is_not_named(system: System, request_id: str) -> bool:
     return not await named(system, request_id)
-
-
-def ok_list(answer: Any) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    return list(answer.json())
