@@ -44,7 +44,7 @@
   async function save({ asItIs = false } = {}) {
     clearTimeout(timer);
     if (sending) { await sending; return save({ asItIs }); }
-    if (held) return;
+    if (held || left.isKept) return;
     if (written() === saved && !asItIs) return nothingUnsaved();
     sending = send();
     await sending;
@@ -200,7 +200,7 @@
   const left = new Leaving(form, save);
 
   function flush() {
-    if (leaving || held || left.isLocked) return;
+    if (leaving || held || left.isKept) return;
     if (written() === saved) return nothingUnsaved();
     left.isUnsaved = true;
     const isUnderWay = written() === underWay;
@@ -215,7 +215,7 @@
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
   window.addEventListener("pagehide", () => { flush(); if (!leaving) left.gone(); });
   window.addEventListener("beforeunload", (event) => {
-    if (left.isLocked) return;
+    if (left.isKept) return;
     if (!leaving && !held && written() !== saved) {
       left.isUnsaved = true;
       save(); // now: the page that is asked for next may find it

@@ -72,8 +72,28 @@
       this.prose = this.fields.filter(isProse);
       this.shownAgain = document.querySelector("#notice.error") || "unsaved" in form.dataset; // the server has filled it in
       this.latest = 0;
-      form.addEventListener("input", () => this.changed());
-      form.addEventListener("change", () => this.changed());
+      this.touched = new Set(); // names of the fields that somebody writes into before what was kept is back
+      for (const kind of ["input", "change"])
+        form.addEventListener(kind, ({ target }) => { if (this.comesBack) this.touched.add(target.name); else this.changed(); });
+    }
+
+    /** Until what an earlier page kept is back, this one neither overwrites nor forgets it; what stands here is not saved without it. */
+    get comesBack() {
+      return "comesBack" in this.form.dataset;
+    }
+
+    /** `begin` shows what is kept, and gives whether that is to be saved. */
+    async returns() {
+      const kept = entry(this.name);
+      if (!kept || this.shownAgain) return;
+      this.form.dataset.comesBack = "";
+      let isToBeSaved = false;
+      try {
+        isToBeSaved = await this.begin(kept);
+      } finally {
+        delete this.form.dataset.comesBack;
+      }
+      if (isToBeSaved || this.touched.size) this.form.dispatchEvent(new Event("input", { bubbles: true }));
     }
 
     async write() {
@@ -98,14 +118,14 @@
       localStorage.removeItem(this.name);
     }
 
-    /** Fill in what is kept; gives whether anything came of it. */
+    /** Fill in what is kept, but where somebody writes already; gives whether anything came of it, or null where it is another's. */
     async bringBack(kept) {
       const state = await open(kept);
-      if (!state || this.latest) return false; // somebody writes already
+      if (!state) return null;
       let differs = false;
       for (const field of this.fields) {
         const found = state.find(([name, value]) => name === field.name && (!isBox(field) || value === field.value));
-        if (!found) continue; // it was not there
+        if (!found || this.touched.has(field.name)) continue; // it was not there
         differs ||= isBox(field) ? field.checked !== found[2] : !this.isSame(field.value, found[1]);
         if (isBox(field)) field.checked = found[2];
         else field.value = found[1];
@@ -142,7 +162,7 @@
         this.add({ sent: this.sent });
       });
       if (this.shownAgain) this.keep();
-      else if (entry(this.name)) this.begin(entry(this.name));
+      else this.returns();
     }
 
     besides() {
@@ -167,8 +187,9 @@
     }
 
     async begin(kept) {
-      if (!(await this.bringBack(kept))) return;
-      if (kept.sent) this.key.value = this.sent = kept.sent;
+      const isBack = await this.bringBack(kept);
+      if (isBack !== null && kept.sent) this.key.value = this.sent = kept.sent; // also where the browser has filled in the rest
+      if (!isBack) return false;
       const forget = element("button", { type: "button", className: "button secondary small", textContent: textForget });
       forget.addEventListener("click", () => {
         this.remove();
@@ -178,6 +199,7 @@
         this.prose[0].focus();
       });
       this.tell(forget);
+      return false;
     }
   }
 
@@ -186,10 +208,10 @@
     constructor(form) {
       super(form);
       this.version = form.elements.version || form.elements.revision;
-      form.addEventListener("relais:saved", () => this.remove());
+      form.addEventListener("relais:saved", () => { if (!this.comesBack) this.remove(); });
       form.addEventListener("relais:leaving", () => this.leaves());
-      form.addEventListener("submit", () => { if (navigator.onLine) this.leaves(); });
-      if (!this.shownAgain && entry(this.name)) this.begin(entry(this.name));
+      form.addEventListener("submit", () => { if (navigator.onLine && !this.comesBack) this.leaves(); });
+      this.returns();
     }
 
     besides() {
@@ -223,10 +245,13 @@
     async begin(kept) {
       await loaded;
       const hasArrived = kept.isLeft && kept.version !== this.version.value && await this.isShown(kept);
-      if (hasArrived || !(await this.bringBack(kept))) return this.remove();
+      if (hasArrived || !(await this.bringBack(kept))) {
+        this.remove();
+        return false;
+      }
       this.version.value = kept.version;
       this.tell();
-      this.form.dispatchEvent(new Event("input", { bubbles: true }));
+      return true;
     }
   }
 

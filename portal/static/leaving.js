@@ -1,19 +1,27 @@
 // A form that saves itself does so also when its page is left. The page that is asked for then may have been made before those last
 // words arrived, and shows what stood there before: so it is loaded once more (for the forms of static/draft.js and static/report.js).
 // When static/idle.js locks the page, they are saved first; then nothing arrives any more, and nobody is there to be asked.
+// Nor is anything saved while static/kept.js brings back what an earlier page kept: it would be saved without those words.
 class Leaving {
   static SOON = 5000; // ms from one page to the next
   isUnsaved = false; // something was, when the next page was asked for
-  isLocked = false; // and what is not saved is kept where it can be encrypted
+  #isLocked = false; // and what is not saved is kept where it can be encrypted
+  #form;
   #mark;
 
   constructor(form, save) {
+    this.#form = form;
     document.addEventListener("relais:locks", ({ detail }) => detail.push(save()));
-    document.addEventListener("relais:locked", () => { this.isLocked = !!window.crypto?.subtle; });
+    document.addEventListener("relais:locked", () => { this.#isLocked = !!window.crypto?.subtle; });
     this.#mark = `relais-left ${form.action}`;
     const isShownAgain = "unsaved" in form.dataset; // what was sent and not taken: to load it again would send it again
     if (!isShownAgain && Date.now() - sessionStorage.getItem(this.#mark) < Leaving.SOON) location.reload();
     sessionStorage.removeItem(this.#mark);
+  }
+
+  /** Whether what is written is left to this browser: it has it, or is about to show it. */
+  get isKept() {
+    return this.#isLocked || "comesBack" in this.#form.dataset;
   }
 
   /** The page goes. */

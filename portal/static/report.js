@@ -41,6 +41,7 @@
     clearTimeout(timer);
     if (saving) { await saving; return save(); }
     if (!changed) return !stuck;
+    if (left.isKept) return false;
     if (stuck === "overtaken" || stuck === "refused") return false;
     changed = false;
     saving = send(content());
@@ -144,7 +145,7 @@
 
   const left = new Leaving(form, save);
   window.addEventListener("beforeunload", (event) => {
-    if (left.isLocked) return;
+    if (left.isKept) return;
     if (changed && !saving) save(); // now: the page that is asked for next may find it
     if (!changed && !saving) return;
     left.isUnsaved = true;
@@ -153,7 +154,7 @@
     event.preventDefault();
   });
   window.addEventListener("pagehide", () => {
-    if (left.isLocked) return;
+    if (left.isKept) return;
     const goesAlong = (changed || saving) && !(changed && saving) && ["", "wrong"].includes(stuck) && navigator.onLine;
     if (goesAlong) form.dispatchEvent(new Event("relais:leaving"));
     if (changed || saving) left.isUnsaved = true;

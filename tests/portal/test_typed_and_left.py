@@ -195,6 +195,59 @@ async def test_a_page_made_before_the_last_words_arrived_is_loaded_once_more(por
             await expect(page.locator(f"[name='{name}']")).to_have_value(WRITTEN)
 
 
+SLOW = """() => {
+  const decrypt = crypto.subtle.decrypt.bind(crypto.subtle);
+  const asked = new Promise((resolve) => { window.relaisOpens = resolve; });
+  crypto.subtle.decrypt = async (...what) => { await asked; return decrypt(...what); };
+}"""
+"""Nothing that is kept in the browser comes back before `relaisOpens` is called."""
+
+
+async def test_a_page_that_is_left_before_all_is_back_forgets_nothing(portal: Portal, system: System) -> None:
+    begun, mine = await draft(system), await accepted(system)
+    for who, address, name in saving_forms(system, begun, mine):
+        async with portal.visit(who) as page:
+            await page.goto(address)
+            await lose_the_line(page)
+            await page.locator(f"[name='{name}']").fill(WRITTEN)
+            await expect_kept(page)
+            await page.context.new_page()
+            await page.close()
+            (again,) = page.context.pages
+            await again.context.set_offline(False)
+            await again.add_init_script(f"({SLOW})()")
+            for _ in range(3):
+                await again.goto(address)
+                await expect(again.locator(f"[name='{name}']")).not_to_have_value(WRITTEN)
+            await again.evaluate("relaisOpens()")
+            await expect(again.locator(f"[name='{name}']")).to_have_value(WRITTEN)
+            await eventually(partial(has_nothing_kept, again))
+    assert (await system.requester.view(begun))["answers"]["question"] == WRITTEN
+    assert ok(await system.provider.get(f"/requests/{mine}/report"))["answers"]["findings"] == WRITTEN
+
+
+async def test_who_writes_before_all_is_back_has_both(portal: Portal, system: System) -> None:
+    async with portal.visit(system.requester) as page:
+        begun = await draft(system)
+        await page.goto(f"/requests/{begun}/edit")
+        await lose_the_line(page)
+        await page.locator("[name='answers.question']").fill(WRITTEN)
+        await page.locator("[name='answers.investigations']").fill("D’abord.")
+        await expect_kept(page)
+        await page.context.new_page()
+        await page.close()
+        (again,) = page.context.pages
+        await again.context.set_offline(False)
+        await again.add_init_script(f"({SLOW})()")
+        await again.goto(f"/requests/{begun}/edit")
+        await again.locator("[name='answers.investigations']").fill("Ensuite.")
+        await again.evaluate("relaisOpens()")
+        await eventually(partial(has_nothing_kept, again))
+        await expect(again.locator("#conflict")).to_be_empty()
+    answers = (await system.requester.view(begun))["answers"]
+    assert (answers["question"], answers["investigations"]) == (WRITTEN, "Ensuite.")
+
+
 async def answered_with(answer: APIResponse, route: Route) -> None:
     await route.fulfill(response=answer)
 
