@@ -68,7 +68,8 @@ def answers_or_did(account_id: ColumnElement[uuid.UUID] | InstrumentedAttribute[
     still has what it was sent, adds to it, and is asked about it.
     """
     asked = exists().where(ToldMessage.partner_id == account_id, ToldMessage.event == MessageEvent.ADD_REQUEST)
-    return or_(exists().where(Partner.account_id == account_id, Partner.performs), asked)
+    performs = exists().where(Partner.account_id == account_id, Partner.performs)
+    return or_(performs.correlate_except(Partner), asked.correlate_except(ToldMessage))
 
 
 async def clinics_outside(session: AsyncSession) -> dict[uuid.UUID, bool]:

@@ -450,6 +450,19 @@ async def test_one_partner_of_a_clinic_answers_and_says_where(two: Two) -> None:
     assert problem(answer, 422, "invalid_input")["errors"][0]["field"] == "performs"
 
 
+async def test_what_is_shut_to_providers_is_shut_to_the_system_that_answers_for_them_and_to_no_other(two: Two) -> None:
+    system = two.asks.system
+    silent = await know(system, two.asks.url, "Muette")
+    request_id = UUID(await submitted(system))
+    said: dict[str, Any] = {"reason": "Parenté.", "set_by": UUID(system.administrator.id), "now": datetime.now(UTC)}
+    async with system.services.database.session() as session:
+        for house in (two.asks, silent):
+            await restrictions.add(session, request_id, None, (house.clinic.id, Role.PROVIDER), **said)
+    async with system.services.database.session() as session:
+        shut = [await restrictions.shuts_out(session, request_id, UUID(one.partner_id)) for one in (two.asks, silent)]
+    assert shut == [True, False]
+
+
 def endpoint_of(kept: dict[str, Any]) -> dict[str, Any]:
     """Where a partner is, as it is said: what is kept of it without what Relais has added."""
     return {name: kept["endpoint"][name] for name in ("url", "authorization", "token_url", "client_id")}
