@@ -176,7 +176,7 @@ def _local_settings(
         "support_phone": "1 866 555-0123",
         "support_email": "soutien@relais.invalid",
         "support_hours_fr": "du lundi au vendredi, de 8 h à 20 h",
-        "support_hours_en": "Monday to Friday, 8 a.m. to 8 p.m.",
+        "support_hours_en": "Monday to Friday, 8 am to 8 pm",
         "log_level": "INFO",
         "log_format": "json",
     }

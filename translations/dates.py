@@ -1,6 +1,6 @@
 """How dates, times and spans are written, in both languages and in the time of the clinics: one style for all that is read.
 
-French writes « 1ᵉʳ décembre 2026 à 9 h 05 », English “December 1, 2026 at 9:05 a.m.”. Spaces within a day and within a time are
+French writes « 1ᵉʳ décembre 2026 à 9 h 05 », English “December 1, 2026 at 9:05 am”. Spaces within a day and within a time are
 no-break spaces, so that neither is torn apart at the end of a line.
 """
 
@@ -32,7 +32,7 @@ def day(of: date, language: Language, *, weekday: bool = False) -> str:
 
 
 def clock(at: datetime, language: Language, *, zone: bool = False, where: ZoneInfo = TIME_ZONE) -> str:
-    """« 9 h 05 », “9:05 a.m.”; with the zone, « 9 h 05 (HNE) ». `where` it is so late, if not here."""
+    """« 9 h 05 », “9:05 am”; with the zone, « 9 h 05 (HNE) ». `where` it is so late, if not here."""
     local = at.astimezone(where)
     if language == "fr":
         written = f"{local.hour}{NO_BREAK_SPACE}h{NO_BREAK_SPACE}{local.minute:02}"
@@ -48,7 +48,7 @@ def clock(at: datetime, language: Language, *, zone: bool = False, where: ZoneIn
 def moment(
     at: datetime, language: Language, *, weekday: bool = False, zone: bool = False, where: ZoneInfo = TIME_ZONE
 ) -> str:
-    """« 1ᵉʳ décembre 2026 à 9 h 05 », “December 1, 2026 at 9:05 a.m.”."""
+    """« 1ᵉʳ décembre 2026 à 9 h 05 », “December 1, 2026 at 9:05 am”."""
     _ = gettext_for(language)
     local = at.astimezone(where)
     return _("%(day)s at %(time)s") % {
@@ -160,4 +160,6 @@ def _months(width: Literal["wide", "abbreviated"], language: Language) -> Mappin
 
 @cache
 def _halves_of_a_day(language: Language) -> Mapping[str, str]:
-    return dict(get_period_names("abbreviated", locale=LOCALES[language]))
+    """Without full stops: a sentence may end with one, and would have two."""
+    names = get_period_names("abbreviated", locale=LOCALES[language])
+    return {half: name.replace(".", "") for half, name in names.items()}

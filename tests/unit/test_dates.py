@@ -8,7 +8,7 @@ from domain.calendar import TIME_ZONE, Span
 from domain.priority import Priority
 from settings import PROJECT_ROOT
 from translations import LANGUAGES
-from translations.dates import age, birth, day, distance, span
+from translations.dates import age, birth, clock, day, distance, moment, span
 from translations.numbers import rounded, size
 from translations.words import listed, priority_words
 from use_cases.offering_files import load_offerings
@@ -39,6 +39,14 @@ def test_the_day_of_a_moment_is_that_of_the_clinics() -> None:
     """In the evening, it is tomorrow already in UTC."""
     evening = datetime(2026, 11, 27, 0, 50, tzinfo=UTC)
     assert spaced(day(evening, "fr")) == spaced(day(date(2026, 11, 26), "fr")) == "26 novembre 2026"
+
+
+def test_a_sentence_may_end_with_a_time() -> None:
+    """And has one full stop then: its own."""
+    morning, evening = datetime(2026, 11, 26, 14, 5, tzinfo=UTC), datetime(2026, 11, 27, 0, 50, tzinfo=UTC)
+    assert [spaced(clock(at, "en")) for at in (morning, evening)] == ["9:05 am", "7:50 pm"]
+    assert spaced(moment(evening, "en")) == "November 26, 2026 at 7:50 pm"
+    assert spaced(clock(evening, "fr")) == "19 h 50"
 
 
 def test_a_distance_in_time() -> None:

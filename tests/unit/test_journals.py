@@ -100,7 +100,7 @@ def test_what_one_person_does_within_a_minute_is_one_line() -> None:
         ("Dre Anne Roy", ("Opening of the request", CARE), "TC-2026-000001"),
         ("Dre Anne Roy", ("Opening of the request", CARE), "TC-2026-000001, TC-2026-000002"),
     ]
-    assert lines[0].when.replace("\N{NO-BREAK SPACE}", " ") == "November 27, 2026 at 9:05 a.m. (EST)"
+    assert lines[0].when.replace("\N{NO-BREAK SPACE}", " ") == "November 27, 2026 at 9:05 am (EST)"
 
 
 def test_the_hour_that_comes_twice_is_told_apart() -> None:
@@ -136,7 +136,7 @@ def test_an_empty_one_says_so() -> None:
 
 def test_a_long_one_has_pages_and_can_still_be_checked() -> None:
     line = Line(
-        when="November 27, 2026 at 10:05 a.m. (EST)",
+        when="November 27, 2026 at 10:05 am (EST)",
         who=("Dre Anne-Sophie Tremblay-Bouchard, Médecin de famille", "Clinique du Fleuve"),
         what=("Opening of the request; Viewing of a photo, a video or a document that was sent (× 3)", CARE),
         request="TC-2026-000123",

@@ -57,7 +57,7 @@ SETTINGS = Settings(
     support_phone="1 844 555-0123",
     support_email="soutien@relais.example",
     support_hours_fr="du lundi au vendredi, de 7 h à 19 h",
-    support_hours_en="Monday to Friday, 7 a.m. to 7 p.m.",
+    support_hours_en="Monday to Friday, 7 am to 7 pm",
 )
 EVERY_NOTICE = [(event, recipient) for event, recipients in MATRIX.items() for recipient in recipients]
 NOW = toronto("2026-11-30 09:05")
@@ -242,8 +242,8 @@ def test_mail_clients_put_the_notices_of_a_request_together() -> None:
     [
         ("fr", "2026-12-01 09:05", "Échéance : mardi 1ᵉʳ décembre 2026 à 9 h 05 (HNE)"),
         ("fr", "2026-07-02 14:00", "Échéance dépassée : jeudi 2 juillet 2026 à 14 h 00 (HAE)"),
-        ("en", "2026-12-01 09:05", "Due: Tuesday, December 1, 2026 at 9:05 a.m. (EST)"),
-        ("en", "2026-07-02 14:00", "Was due: Thursday, July 2, 2026 at 2:00 p.m. (EDT)"),
+        ("en", "2026-12-01 09:05", "Due: Tuesday, December 1, 2026 at 9:05 am (EST)"),
+        ("en", "2026-07-02 14:00", "Was due: Thursday, July 2, 2026 at 2:00 pm (EDT)"),
     ],
 )
 def test_the_due_date_is_in_the_reader_s_words_and_in_the_clinics_time(

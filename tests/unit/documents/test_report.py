@@ -140,10 +140,10 @@ def test_speaks_english_too(report: ReportContent) -> None:
     words = text(report.model_copy(update={"language": "en", "kind": "addendum"}))
     for expected in (
         "Addendum Télédermatologie",
-        "This addendum completes the final report of November 2, 2026 at 7:30 a.m., which remains valid.",
+        "This addendum completes the final report of November 2, 2026 at 7:30 am, which remains valid.",
         "Birth May 1, 1984 (42 years old)",
         "Signed electronically by",
-        "November 3, 2026 at 2:05 p.m. (EST)",
+        "November 3, 2026 at 2:05 pm (EST)",
         "Page 1 of 2",
     ):
         assert expected in words
