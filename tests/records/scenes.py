@@ -170,6 +170,35 @@ def usual_story(scene: Scene, draft: Request) -> Story:
     return story
 
 
+def long_story(scene: Scene, draft: Request) -> Story:
+    """Submitted, returned, reminded of, submitted again, reported, acknowledged; then a question about the report, answered."""
+    story = Story(draft)
+    requester, dispatcher = scene.actor("requester"), scene.actor("dispatcher")
+    provider, report = scene.actor("provider"), new_id()
+    first, second = (FormVersion(number=number, sha256=SHA) for number in (1, 2))
+    for command in (
+        c.Submit(id="1", actor=requester, form=first, priority=Priority.URGENT),
+        c.ReturnToRequester(id="2", actor=dispatcher, reason=c.ReturnReason.INCOMPLETE_SUBMISSION, text="Floue."),
+    ):
+        story.give(command)
+    (correcting,) = story.request.deadlines
+    assert correcting.next_moment is not None
+    story.now = correcting.next_moment
+    for later in (
+        c.DeadlineReached(id="3", actor=SYSTEM, name=correcting.name),
+        c.Resubmit(id="4", actor=requester, form=second, priority=Priority.ASAP),
+        c.Assign(id="5", actor=dispatcher, to=c.Pool(clinic_id=scene.far.id)),
+        c.Accept(id="6", actor=provider),
+        c.SignReport(id="7", actor=provider, kind=DocumentKind.FINAL, report_id=report, content_sha256=SHA),
+        c.IssueDocument(id="8", actor=SYSTEM, report_id=report, pdf_sha256=SHA),
+        c.Acknowledge(id="9", actor=requester),
+        c.AskFollowUp(id="10", actor=requester, text="Et le soleil?"),
+        c.AnswerFollowUp(id="11", actor=provider, text="À l’ombre."),
+    ):
+        story.give(later)
+    return story
+
+
 def random_story(scene: Scene, draft: Request, chance: random.Random, length: int) -> Story:
     """Up to `length` legal commands, chosen by chance among all that somebody may give."""
     story = Story(draft)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,14 +12,14 @@ from sqlalchemy import select
 from domain import commands as c
 from domain.events import Event
 from domain.priority import Priority
-from domain.requests import FormVersion, Request, Role, Status
+from domain.requests import EventName, FormVersion, Request, Role, Status
 from records import requests
 from records.database import Database
 from records.errors import ContentConflictError, NotFoundError
 from records.ids import new_id
 from records.models import EventRecord, Notice, OfferedPool, Participant, RequestRecord
 from records.projection import record_event
-from tests.records.scenes import NOW, SHA, Story, random_story, scene_with_draft, usual_story
+from tests.records.scenes import NOW, SHA, Story, long_story, random_story, scene_with_draft, usual_story
 
 
 async def record(database: Database, event: Event, request: Request) -> list[Any]:
@@ -146,6 +146,37 @@ async def test_what_comes_late_takes_nothing_back(database: Database) -> None:
         row = (await picture(database, story))["row"]
         assert {**row, "submitted_at": None} == {**newest, "submitted_at": None}
     assert {name: row[name] for name in MILESTONES} == milestones(story)
+
+
+@pytest.mark.parametrize("order", ["as it was", "backwards"])
+async def test_what_comes_again_or_after_the_end_makes_no_milestone_anew(database: Database, order: str) -> None:
+    scene, draft = await scene_with_draft(database)
+    story = long_story(scene, draft)
+    assert {event.name for event, _ in story.steps} >= {EventName.RESUBMITTED, EventName.FOLLOW_UP_ANSWERED}
+    steps = story.steps if order == "as it was" else [*reversed(story.steps)]
+    for event, request in steps:
+        await record(database, event, request)
+        if order == "as it was":
+            so_far = Story(request, steps=[step for step in story.steps if step[0].version <= event.version])
+            row = (await picture(database, so_far))["row"]
+            assert {name: row[name] for name in MILESTONES} == milestones(so_far), event.name
+    row = (await picture(database, story))["row"]
+    assert {name: row[name] for name in MILESTONES} == milestones(story)
+
+
+async def test_an_edit_that_is_newer_than_an_event_stays_the_newest_change(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    steps = long_story(scene, draft).steps
+    for event, request in steps[:2]:
+        await record(database, event, request)
+    later = steps[2][0].at + timedelta(hours=1)
+    async with database.session() as session:
+        await requests.edit_draft(session, draft.id, now=later, expected_version=2, priority=Priority.ASAP)
+    await record(database, *steps[2])
+    async with database.session() as session:
+        row = await session.get_one(RequestRecord, draft.id)
+        assert row.updated_at == later
+        assert row.form_priority is Priority.ASAP, "a reminder does not undo what is being corrected"
 
 
 async def test_what_waits_waits_since_its_holder_changed(database: Database) -> None:
