@@ -81,6 +81,8 @@ async def test_an_event_that_came_is_rebuilt_from_the_timeline(database: Databas
     for row, (event, _) in zip(timeline, story.steps, strict=True):
         columns = {name: getattr(row, name) for name in Event.model_fields}
         assert Event.model_validate(columns) == event
+        actor = event.command.actor
+        assert (row.actor_id, row.actor_role, row.actor_clinic_id) == (actor.id, actor.role, actor.clinic_id)
 
 
 async def test_an_event_writes_the_row_once(database: Database) -> None:
