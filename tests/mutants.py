@@ -1,23 +1,49 @@
-"""The score of ``make mutants``: how many small faults, planted one at a time into the rules, the unit tests found.
+"""``make mutants``: small faults are planted, one at a time, into the rules and the projection; how many of them do tests find?
 
+    .venv/bin/python -m tests.mutants rules|records
+
+The rules (`[tool.mutmut]` in pyproject.toml) are looked at by the unit tests, the projection by its own, in PostgreSQL.
 `mutants.txt` beside this file names those that no test can find, each with the reason; they don't count.
 """
 
-import subprocess
+import io
+import shutil
 import sys
 from collections import Counter, defaultdict
+from contextlib import redirect_stdout
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from mutmut import configuration
+from mutmut.__main__ import cli
+
 EQUIVALENT = Path(__file__).with_suffix(".txt")
 FOUND = {"killed", "timeout", "segfault", "suspicious"}
+FOLDER = Path("mutants")
+"""Where mutmut works, and keeps what became of each."""
+
+
+def choose_records() -> None:
+    """Plant into the projection, where pyproject.toml names the rules."""
+    rules = configuration.config()
+    records = Path("records")
+    configuration._config = replace(
+        rules,
+        source_paths=[records],
+        resolved_mutated_source_paths=[FOLDER.resolve() / records],
+        only_mutate=["records/projection.py"],
+        also_copy=[*(one for one in rules.also_copy if one != records), *rules.source_paths],
+        pytest_add_cli_args_test_selection=["tests/records/test_projection.py"],
+    )
 
 
 def statuses() -> dict[str, str]:
     """What became of each mutant of the last run, by its name."""
-    mutmut = Path(sys.executable).with_name("mutmut")
-    told = subprocess.run([mutmut, "results", "--all", "true"], capture_output=True, text=True, check=True).stdout
-    pairs = (line.strip().rpartition(": ") for line in told.splitlines() if "__mutmut_" in line)
+    told = io.StringIO()
+    with redirect_stdout(told):
+        cli(["results", "--all", "true"], standalone_mode=False)
+    pairs = (line.strip().rpartition(": ") for line in told.getvalue().splitlines() if "__mutmut_" in line)
     return {name: status for name, _, status in pairs}
 
 
@@ -43,4 +69,8 @@ def _line(name: str, count: Counter[bool]) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "records":
+        choose_records()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    cli(["run"], standalone_mode=False)
     sys.stdout.write("\n".join(report(statuses(), equivalents())) + "\n")

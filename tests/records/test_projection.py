@@ -13,7 +13,7 @@ from domain import commands as c
 from domain.events import Event
 from domain.priority import Priority
 from domain.requests import EventName, FormVersion, Request, Role, Status
-from records import requests
+from records import commands, requests, restrictions
 from records.database import Database
 from records.errors import ContentConflictError, NotFoundError
 from records.ids import new_id
@@ -190,6 +190,22 @@ async def test_what_waits_waits_since_its_holder_changed(database: Database) -> 
         so_far = Story(request, steps=[step for step in story.steps if step[0].version <= event.version])
         row = (await picture(database, so_far))["row"]
         assert {name: row[name] for name in MILESTONES} == milestones(so_far)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_came_to_whom_it_is_shut_is_to_be_taken_away_now(database: Database, at_once: bool) -> None:
+    """However its e-mails go; and by the newest event alone, for what was with somebody before is not with them any more."""
+    scene, draft = await scene_with_draft(database)
+    steps = usual_story(scene, draft).steps[:3]
+    async with database.session() as session:
+        set_by, shut = scene.accounts["administrator"].id, scene.accounts["provider"].id
+        await restrictions.add(session, draft.id, shut, None, reason="Parenté.", set_by=set_by, now=NOW)
+    taken = []
+    for event, request in steps:
+        async with database.session() as session:
+            found = (await record_event(session, event, request, at_once=at_once)).taken_away
+            taken.append(found and found.command_id)
+    assert taken == [None, None, f"{commands.TAKEN_AWAY}3"]
 
 
 async def test_a_repeated_event_gives_the_notices_that_are_still_unsent(database: Database) -> None:
