@@ -17,7 +17,7 @@ from records import commands, requests, restrictions
 from records.database import Database
 from records.errors import ContentConflictError, NotFoundError
 from records.ids import new_id
-from records.models import EventRecord, Notice, OfferedPool, Participant, RequestRecord
+from records.models import EventRecord, Notice, OfferedPool, Participant, RequestRecord, WeeklyCount
 from records.projection import record_event
 from tests.records.scenes import NOW, SHA, Story, long_story, random_story, scene_with_draft, usual_story
 
@@ -45,12 +45,18 @@ async def picture(database: Database, story: Story) -> dict[str, Any]:
         )
         participants = await session.scalars(select(Participant.account_id).where(Participant.request_id == of))
         pools = await session.scalars(select(OfferedPool.clinic_id).where(OfferedPool.request_id == of))
+        counted = await session.execute(
+            select(WeeklyCount.side, WeeklyCount.measure, WeeklyCount.number)
+            .where(WeeklyCount.clinic_id == row.requester_clinic_id)
+            .order_by(WeeklyCount.side, WeeklyCount.measure)
+        )
         return {
             "row": columns,
             "events": [tuple(event) for event in events],
             "notices": [tuple(notice) for notice in notices],
             "participants": set(participants),
             "pools": set(pools),
+            "counted": [tuple(one) for one in counted],
         }
 
 
@@ -218,6 +224,39 @@ async def test_a_repeated_event_gives_the_notices_that_are_still_unsent(database
         row = await session.get_one(Notice, first[0])
         row.status = row.status.SENT
     assert await record(database, *story.steps[0]) == first[1:]
+
+
+async def test_what_is_sent_at_once_is_in_the_hand_of_who_recorded_it_first(database: Database) -> None:
+    """Recorded again, or come late, it is nobody's; where e-mails are gathered, it waits, and it is said how long."""
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    async with database.session() as session:
+        first = await record_event(session, *story.steps[0], at_once=True)
+        assert first.in_hand
+        assert (first.waiting, first.send_at) == ((), None)
+    async with database.session() as session:
+        again = await record_event(session, *story.steps[0], at_once=True)
+        assert list(again.in_hand) == []
+    async with database.session() as session:
+        gathered = await record_event(session, *story.steps[2], mails_gather_for=timedelta(seconds=90), at_once=True)
+        assert list(gathered.in_hand) == []
+        assert gathered.waiting
+        assert gathered.send_at is not None
+    async with database.session() as session:
+        late = await record_event(session, *story.steps[1], at_once=True)
+        assert list(late.in_hand) == []
+
+
+async def test_an_operator_who_acts_takes_no_part(database: Database) -> None:
+    """What takes part may be seen; whoever runs Relais sees no chart by it."""
+    scene, draft = await scene_with_draft(database)
+    story = Story(draft)
+    form = FormVersion(number=1, sha256=SHA)
+    story.give(c.Submit(id="1", actor=scene.actor("requester"), form=form, priority=Priority.URGENT))
+    story.give(c.Cancel(id="2", actor=scene.actor("dispatcher", Role.OPERATOR), reason="À la demande de la clinique."))
+    for event, request in story.steps:
+        await record(database, event, request)
+    assert (await picture(database, story))["participants"] == {scene.accounts["requester"].id}
 
 
 async def test_an_unknown_request_raises(database: Database) -> None:
