@@ -192,7 +192,7 @@ async def _one(
     told = await partner_endpoints.list_messages(
         visit.services, by, account_id, state=state, before=pages.id_in(visit.request.query_params.get("before"))
     )
-    is_written = form is not None and "event_system" in form
+    is_written = form is not None and "licence_systems" in form
     shown = pages.written(form) if is_written else _as_written(terms, visit.language)
     wrong = _wrong(visit, form if is_written else None, error)
     return visit.page(
@@ -321,7 +321,7 @@ def _field_of(field: str, form: FormData) -> str:
 
 def _terms(form: FormData) -> PartnerTerms:
     """The terms, as the form says them. Raises ValidationError, Problem `invalid_input`."""
-    texts = pages.said_in(form, "liaison_id", "dispatch_clinic_id", "language", "default_offering", "event_system")
+    texts = _texts(form, "liaison_id", "dispatch_clinic_id", "language", "default_offering", "event_system")
     faults = [*_of_two_names(form)]
     if form.get("told") not in ("yes", "no"):
         faults.append(FieldFault("told", "required"))
@@ -342,8 +342,13 @@ def _terms(form: FormData) -> PartnerTerms:
 def _endpoint(form: FormData) -> dict[str, Any]:
     """Whether it is turned on is said apart."""
     names = ("url", "documents", "authorization", "token_url", "client_id", "token_scope", "secret")
-    texts = pages.said_in(form, *(f"endpoint.{name}" for name in names))
+    texts = _texts(form, *(f"endpoint.{name}" for name in names))
     return {"enabled": None, **{name.removeprefix("endpoint."): text for name, text in texts.items()}}
+
+
+def _texts(form: FormData, *names: str) -> dict[str, str]:
+    """Those fields of the form; what holds nothing but blanks is left out."""
+    return {name: text for name, text in pages.said_in(form, *names).items() if text.strip()}
 
 
 def _named(form: FormData) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
 from domain.messages import ONTARIO
-from domain.model import Frozen, KeptName
+from domain.model import ONE_LINE, SAYS_SOMETHING, Frozen, KeptName
 from domain.offerings import Code
 from domain.requests import Role
 from domain.texts import plain
@@ -36,6 +36,19 @@ _NO_LIAISON = _("This person does not ask for advice at the clinic (any more).")
 _OTHER_PERFORMS = _("Another system answers for this clinic already.")
 
 
+System = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), ONE_LINE, SAYS_SOMETHING
+]
+"""A system of codes or identifiers, as it is said now."""
+
+_EVENT_SYSTEM = "The system of the event codes in what it is answered."
+_LICENCE_SYSTEMS = (
+    "The systems of identifiers by which the partner gives licence numbers of the clinic's college. While none is named, an "
+    "identifier counts that the message calls a licence (types `MD`, `LN`, `DN`, `RN` and `NP`)."
+)
+_QUEBEC = "https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-license-physician"
+
+
 class _Terms(Frozen):
     """How the messages of a system are taken."""
 
@@ -46,18 +59,12 @@ class _Terms(Frozen):
     dispatch_clinic_id: UUID | None = Field(
         None, description="The clinic whose dispatchers route its requests; its own when empty."
     )
-    event_system: str = Field(
-        ONTARIO, min_length=1, max_length=500, description="The system of the event codes in what it is answered."
-    )
+    event_system: str = Field(ONTARIO, min_length=1, max_length=500, description=_EVENT_SYSTEM)
     language: str = Field(
         "fr", pattern=f"^({'|'.join(LANGUAGES)})$", description="Of what it is answered.", examples=["fr"]
     )
     licence_systems: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
-        [],
-        max_length=20,
-        description="The systems of identifiers by which the partner gives licence numbers of the clinic's college. While none "
-        "is named, an identifier counts that the message calls a licence (types `MD`, `LN`, `DN`, `RN` and `NP`).",
-        examples=[["https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-license-physician"]],
+        [], max_length=20, description=_LICENCE_SYSTEMS, examples=[[_QUEBEC]]
     )
     default_offering: Code | None = Field(
         None, description="The service offering of a request that names no known service.", examples=["teledermatology"]
@@ -78,6 +85,8 @@ class _Terms(Frozen):
 class PartnerTerms(_Terms):
     """How the messages of a system are taken, and where it is told. It replaces what was said before."""
 
+    event_system: System = Field(ONTARIO, description=_EVENT_SYSTEM)
+    licence_systems: list[System] = Field([], max_length=20, description=_LICENCE_SYSTEMS, examples=[[_QUEBEC]])
     endpoint: EndpointTerms | None = Field(
         None,
         description="Where the partner is told, by messages, what becomes of its requests; it is not told when empty.",
