@@ -220,12 +220,12 @@ async def _check(session: AsyncSession, clinic_id: UUID, partner: Partner, *, pe
 
 
 def _changes(before: Partner | None, partner: Partner, others: Sequence[str]) -> Mapping[str, Any]:
-    """What is noted of a change: who is the liaison, which terms are others, whether it performs."""
+    """What is noted of a change: who is the liaison, which terms are others (at first, all are), whether it performs."""
     liaison = None if before is None else str(before.liaison_id)
     performed = before is not None and before.performs
     return {
         "partner": [liaison, str(partner.liaison_id)],
-        **({"partner_terms": [None, ", ".join(others)]} if others else {}),
+        **({"partner_terms": [None, ", ".join(others)]} if others and before is not None else {}),
         **({"performs": [performed, partner.performs]} if partner.performs is not performed else {}),
     }
 
