@@ -114,6 +114,7 @@ async def test_the_terms_are_said_and_changed_by_pages_alone(portal: Portal, hou
         assert "Personne n’y a encore répondu" in await page.inner_text("main")
         await press(page, "Désactiver")
         assert "Quelqu’un l’a désactivé." in await page.inner_text("main")
+        await page.fill("[name='offerings.wound_care']", "PLAIE")
         await page.get_by_label("Portée").fill("system/Bundle.c")  # said while it is off, it stays off
         await press(page, "Enregistrer les conditions")
         kept = await house.terms()
