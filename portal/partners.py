@@ -1,6 +1,7 @@
 """The terms of a partner, for administrators of its clinic: how its messages are taken, where it is told, and how that goes."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from domain.refusals import Refusal
 from domain.service_accounts import Scope, ServiceAccountState
 from domain.told_partners import NO_ANSWER, NOT_READY, Authorization, Documents, MessageState
 from portal import pages
-from portal.errors import done, fields_of, summary
+from portal.errors import done, fields_of, links_to, summary
 from portal.pages import Visit, VisitOf
 from portal.webhooks import ERRORS, REASONS, REPLAY_DAYS, STATES
 from translations import gettext_noop as _
@@ -194,7 +195,8 @@ async def _one(
     )
     is_written = form is not None and "licence_systems" in form
     shown = pages.written(form) if is_written else _as_written(terms, visit.language)
-    wrong = _wrong(visit, form if is_written else None, error)
+    told_wrong = _wrong(visit, form if is_written else None, error)
+    wrong = {**_untold_secret(visit, form if is_written else None, error), **told_wrong}
     return visit.page(
         "partner",
         because=error,
@@ -222,7 +224,9 @@ async def _one(
         replay_days=REPLAY_DAYS,
         form=shown,
         wrong=pages.written(wrong),
-        notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),
+        notice=replace(summary(error, told_wrong, visit.language), items=links_to(wrong))
+        if error
+        else pages.done_notice(visit.request, visit.language),
     )
 
 
@@ -294,13 +298,18 @@ def _wrong(visit: Visit, form: FormData | None, error: Problem | Refusal | None)
     wrong: dict[str, str] = {}
     for field, sentence in fields_of(error, visit.language, _PLACES).items():
         wrong.setdefault(_field_of(field, form), sentence)
-    if form.get("told") == "yes" and (form.get(_SECRET) or error.code == "sent_too_late") and _takes_secret(form):
-        wrong.setdefault(_SECRET, visit.say(_TYPE_IT_AGAIN))
     return wrong
 
 
-def _takes_secret(form: FormData) -> bool:
-    return form.get("endpoint.authorization") != Authorization.CLIENT_ASSERTION
+def _untold_secret(visit: Visit, form: FormData | None, error: Problem | Refusal | None) -> Mapping[str, str]:
+    """That a secret is to be typed again, where there may have been one: it stands in no page, whatever the form was not taken
+    for.
+    """
+    if form is None or error is None or form.get("told") != "yes":
+        return {}
+    is_taken = form.get("endpoint.authorization") != Authorization.CLIENT_ASSERTION
+    may_be_typed = form.get(_SECRET) or error.code == "sent_too_late"
+    return {_SECRET: visit.say(_TYPE_IT_AGAIN)} if is_taken and may_be_typed else {}
 
 
 def _field_of(field: str, form: FormData) -> str:

@@ -24,6 +24,7 @@ from tests.journeys import ok, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers, shown, text_of, visitor
 from tests.portal.page_forms import form_to
 from tests.portal.test_attacks import NASTY
+from tests.portal.test_signed_out_meanwhile import credentials, sent_too_late
 from tests.portal.test_story import press
 from tests.system import Clinician, System, add_person
 
@@ -195,6 +196,19 @@ async def test_a_secret_is_kept_and_never_shown(portal_app: FastAPI, house: Hous
         moved = await sent(http, house, **{"endpoint.token_url": "https://other.example.ca/token"})
         assert "requis" in said_at(moved.text, "endpoint.secret")  # it would go to somebody else
         assert (await house.terms())["endpoint"]["token_url"] == TOKENS
+        late = await sent(http, house, version="1", **{"endpoint.secret": "an0ther"})
+        assert "Quelqu’un d’autre a changé ce compte" in shown(late, 412)
+        assert "écrivez-le de nouveau" in said_at(late.text, "endpoint.secret")
+        assert "an0ther" not in late.text
+    typed = {"told": "yes", "licence_systems": "", "endpoint.secret": "an0ther"}
+    carried = await sent_too_late(portal_app, house.boss, house.page, house.page, typed)
+    signed_in = {**credentials(house.boss), **carried}
+    async with visitor(portal_app) as http:
+        await http.post("/signin", data=signed_in)
+        again = await http.post(house.page, data=signed_in)
+        assert "Votre session avait pris fin" in text_of(again.text)
+        assert "écrivez-le de nouveau" in said_at(again.text, "endpoint.secret")
+        assert "an0ther" not in again.text
 
 
 async def test_two_administrators_do_not_overwrite_each_other(portal_app: FastAPI, house: House) -> None:
