@@ -118,7 +118,10 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
             "A system of {clinic} that sends requests as messages wants no more answers, or has not answered for five days. "
             "Relais tells it nothing any more of what becomes of its requests."
         ),
-        _("Have it looked at, then turn it on again: what it has missed can be sent."),
+        _(
+            "Have it looked at, then turn it on again: you find it under People, Systems of the clinic, with what can be sent "
+            "again."
+        ),
     ),
     LetterKind.PROVISIONED: AccountText(
         _("you have an account"),

@@ -98,19 +98,38 @@ async def end_key(account_id: UUID, key_id: UUID, caller: CallerOf, services: Se
 
 
 @router.get("/{account_id}/partner", summary="How messages of a system are taken")
-async def get_partner(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PartnerView:
-    """Of a system that sends requests as FHIR messages (`messages:send`); 404 where nobody has said."""
-    return await partners.read_partner(services, Administrator.of(caller), account_id)
+async def get_partner(account_id: UUID, caller: CallerOf, services: ServicesOf, response: Response) -> PartnerView:
+    """Of a system that sends requests as FHIR messages (`messages:send`); 404 where nobody has said.
+
+    The ETag is for `If-Match`.
+    """
+    view = await partners.read_partner(services, Administrator.of(caller), account_id)
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
 
 
 @router.put("/{account_id}/partner", summary="Say how messages of a system are taken")
-async def keep_partner(account_id: UUID, terms: PartnerTerms, caller: CallerOf, services: ServicesOf) -> PartnerView:
+async def keep_partner(
+    account_id: UUID, terms: PartnerTerms, caller: CallerOf, services: ServicesOf, version: ExpectedVersion
+) -> PartnerView:
     """For a system with the scope `messages:send`: for whom it asks, who dispatches, and which offering each service is; and
     where it is told by messages what becomes of its requests (`endpoint`).
 
-    Until this is said, its messages are refused. It counts for the next message.
+    Until this is said, its messages are refused. It counts for the next message. The same a second time changes nothing.
     """
-    return await partners.keep_partner(services, Administrator.of(caller), account_id, terms)
+    return await partners.keep_partner(services, Administrator.of(caller), account_id, terms, version)
+
+
+@router.post("/{account_id}/partner/turn-on", summary="Let messages go to a partner again")
+async def turn_partner_on(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PartnerView:
+    """Its terms stay as they are. Until somebody there has answered a message, those of one request alone are tried."""
+    return await partners.turn_endpoint(services, Administrator.of(caller), account_id, on=True)
+
+
+@router.post("/{account_id}/partner/turn-off", summary="Let nothing go to a partner any more")
+async def turn_partner_off(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PartnerView:
+    """Its terms stay as they are. What waits, and what happens meanwhile, has failed, and can be sent later."""
+    return await partners.turn_endpoint(services, Administrator.of(caller), account_id, on=False)
 
 
 @router.get("/{account_id}/partner/messages", summary="What a partner was told")

@@ -284,6 +284,10 @@ SENTENCES: Mapping[str, str] = {
     "subscription_off": _("The subscription is turned off: its system is told nothing any more."),
     "webhook_removed": _("The webhook is removed."),
     "webhook_replayed": _("On its way again. Look again in a moment."),
+    "partner_saved": _("Saved. It counts for the next message."),
+    "partner_on": _("Turned on. What did not go meanwhile can be sent again below."),
+    "partner_off": _("Turned off: the partner is told nothing any more."),
+    "partner_replayed": _("On its way again. Look again in a moment."),
     "secret_ended": _("The secret has ended: nobody comes in by it any more."),
     "password": _("Your password is changed. Other devices are signed out."),
     "signed_out": _("You are signed out."),
@@ -339,6 +343,14 @@ def number_in(form: FormData, name: str) -> int | None:
     """The whole number in a hidden field of ours; None where there is none that we could have written."""
     text = str(form.get(name, ""))
     return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def id_in(text: str | None) -> UUID | None:
+    """The id that an address names; None where it names none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
 def said_in(form: FormData, *names: str) -> dict[str, str]:

@@ -17,9 +17,11 @@ from domain.typed_dates import as_date
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
 from portal.pages import Visit, VisitOf
+from portal.partners import TERMS, hindrance_of
 from portal.people import EVENTS, FIELDS, SIDES
+from portal.webhooks import STATES as ENDPOINT_STATES
 from translations import gettext_noop as _
-from use_cases import service_accounts, service_keys
+from use_cases import partners, service_accounts, service_keys
 from use_cases.administrators import Administrator
 from use_cases.client_credentials import OF_FHIR, OF_THE_API
 from use_cases.problems import Problem
@@ -69,6 +71,8 @@ SYSTEM_FIELDS: Mapping[str, str] = {
     "partner": _("How its messages are taken"),
     "endpoint": _("Where it is told of its requests"),
     "endpoint_terms": _("What of it is new"),
+    "partner_terms": _("What of the terms is new"),
+    "performs": _("Answers requests"),
     "messages": _("Messages"),
 }
 
@@ -239,6 +243,10 @@ async def _one(
         event_words=EVENTS,
         sides=SIDES,
         field_words=SYSTEM_FIELDS,
+        term_words=TERMS,
+        partner=await partners.find_partner(visit.services, by, account_id),
+        hindrance=hindrance_of(system),
+        endpoint_states=ENDPOINT_STATES,
         states=STATES,
         scope_words=SCOPES,
         older_ends=OLDER_ENDS,

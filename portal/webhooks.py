@@ -303,7 +303,7 @@ async def _one(
         by,
         webhook_id,
         state=DeliveryState.FAILED if only_failed else None,
-        before=_id_in(visit.request.query_params.get("before")),
+        before=pages.id_in(visit.request.query_params.get("before")),
     )
     is_written = form is not None and "description" in form
     wrong = fields_of(error, visit.language, _PLACES if is_written else None)
@@ -360,10 +360,3 @@ def _as_written(webhook: WebhookView) -> Mapping[str, str]:
 
 def _type_words() -> dict[WebhookType, str]:
     return {type_: TYPES[type_] for type_ in CHOSEN}
-
-
-def _id_in(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, case, exists, func, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, case, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -390,6 +390,23 @@ async def list_messages(
         query = query.where(ToldMessage.id < before)
     found = await session.execute(query.order_by(ToldMessage.id.desc()).limit(limit))
     return [Listed(message, number) for message, number in found]
+
+
+async def newest_fault(
+    session: AsyncSession, partner_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Listed | None:
+    """The newest message of a partner that has not arrived, with why, `without` those about some requests."""
+    has_a_reason = or_(
+        ToldMessage.last_error.is_not(None), ToldMessage.answered.is_not(None), ToldMessage.last_status.is_not(None)
+    )
+    query = (
+        select(ToldMessage, RequestRecord.number)
+        .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
+        .where(ToldMessage.partner_id == partner_id, ToldMessage.request_id.not_in(without), has_a_reason)
+        .where(ToldMessage.state.in_((MessageState.PENDING, MessageState.REFUSED, MessageState.FAILED)))
+    )
+    row = (await session.execute(query.order_by(ToldMessage.id.desc()).limit(1))).one_or_none()
+    return Listed(row[0], row[1]) if row else None
 
 
 async def load_message(

@@ -6,8 +6,9 @@ Messages go out in `partner_sender`; nothing is called here.
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hmac import compare_digest
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,9 +25,9 @@ from domain.model import ONE_LINE, Frozen
 from domain.told_partners import Authorization, Documents, MessageState, message_id
 from domain.webhooks import SECRET_PREFIX, DisabledReason, EndpointState, secret_bytes
 from engine.client import key_ring
-from key_ring import open_sealed, seal, sealed_anew
+from key_ring import EncryptionError, open_sealed, seal, sealed_anew
 from outgoing.destinations import LONGEST_URL, ForbiddenError, destination_of
-from records import partner_outbox, service_accounts
+from records import partner_outbox
 from records.database import Database
 from records.ids import new_id
 from records.models import PartnerEndpoint
@@ -36,7 +37,7 @@ from settings import Settings
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.problems import FieldFault, Problem
-from use_cases.service_accounts import changing
+from use_cases.service_accounts import changing, system_to_see
 from use_cases.views import View
 from use_cases.webhooks import Replayed, walls_of
 
@@ -70,14 +71,15 @@ class _Where(Frozen):
     )
     client_id: Word | None = Field(None, description="As which client Relais asks for a token.", examples=["relais"])
     token_scope: Word | None = Field(None, description="What is asked for with it.", examples=["system/Bundle.c"])
-    enabled: bool = Field(
-        True, description="Whether messages go there. What happens meanwhile has failed, and can be sent."
-    )
 
 
 class EndpointTerms(_Where):
     """Where a partner is told of its requests. It replaces what was said before."""
 
+    enabled: bool | None = Field(
+        True,
+        description="Whether messages go there; null leaves that as it is. What happens meanwhile has failed, and can be sent.",
+    )
     secret: Word | None = Field(
         None,
         repr=False,
@@ -85,25 +87,6 @@ class EndpointTerms(_Where):
         "shown. What was given before stays when it is left out; a client’s not where `token_url`, `client_id` or the origin of "
         "`url` are others.",
         json_schema_extra={"writeOnly": True},
-    )
-
-
-class EndpointView(_Where, View):
-    """Where a partner is told of its requests, and how that goes."""
-
-    state: EndpointState = Field(
-        description="`unverified`: nobody there has answered a message yet; until then one alone is tried."
-    )
-    disabled_reason: DisabledReason | None
-    verified_at: datetime | None = Field(description="When somebody there answered a message last.")
-    failing_since: datetime | None = Field(description="Since when every call has failed.")
-    paused_until: datetime | None = Field(description="Until when it asked to be left alone.")
-    public_key: dict[str, str] | None = Field(
-        description="For `client_assertion`: the key (JWK) that the partner registers for the client. It is another one where "
-        "the origin of `url` is."
-    )
-    messages: dict[MessageState, int] = Field(
-        description="How many messages wait, or did not arrive, by what became of them."
     )
 
 
@@ -130,6 +113,29 @@ class ToldMessageView(View):
     settled_at: datetime | None
 
 
+class EndpointView(_Where, View):
+    """Where a partner is told of its requests, and how that goes."""
+
+    enabled: bool = Field(description="Whether messages go there. What happens meanwhile has failed, and can be sent.")
+    state: EndpointState = Field(
+        description="`unverified`: nobody there has answered a message yet; until then one alone is tried."
+    )
+    disabled_reason: DisabledReason | None
+    verified_at: datetime | None = Field(description="When somebody there answered a message last.")
+    failing_since: datetime | None = Field(description="Since when every call has failed.")
+    paused_until: datetime | None = Field(description="Until when it asked to be left alone.")
+    public_key: dict[str, str] | None = Field(
+        description="For `client_assertion`: the key (JWK) that the partner registers for the client. It is another one where "
+        "the origin of `url` is."
+    )
+    messages: dict[MessageState, int] = Field(
+        description="How many messages wait, or did not arrive, by what became of them."
+    )
+    last_fault: ToldMessageView | None = Field(
+        description="The newest message that has not arrived, with why; null where there is none."
+    )
+
+
 class ToldMessagePage(View):
     """Messages to a partner, the newest first."""
 
@@ -147,6 +153,7 @@ async def view_of(session: AsyncSession, by: Administrator, partner_id: UUID) ->
         return None
     now, counted = datetime.now(UTC), sorted({MessageState.PENDING, *REPLAYED})
     shut = await all_shut_to(session, by.viewer)
+    fault = await partner_outbox.newest_fault(session, partner_id, shut)
     return EndpointView(
         url=endpoint.url,
         documents=endpoint.documents,
@@ -162,6 +169,7 @@ async def view_of(session: AsyncSession, by: Administrator, partner_id: UUID) ->
         paused_until=endpoint.paused_until if endpoint.paused_until and endpoint.paused_until > now else None,
         public_key=endpoint.public_key,
         messages=await partner_outbox.count_by_state(session, partner_id, counted, shut),
+        last_fault=_shown(fault) if fault is not None else None,
     )
 
 
@@ -176,10 +184,7 @@ async def list_messages(
 ) -> ToldMessagePage:
     """What a partner was told, or is to be told, the newest first. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        found = await service_accounts.load(session, account_id)
-        if found is None:
-            raise Problem("not_found")
-        by.check_sees(found.account.clinic_id)
+        await system_to_see(session, by, account_id)
         shut = await all_shut_to(session, by.viewer)
         listed = await partner_outbox.list_messages(
             session, account_id, state=state, before=before, limit=limit + 1, without=shut
@@ -218,24 +223,88 @@ async def keep(
     is_new = before is None or before.url != terms.url
     endpoint = before or PartnerEndpoint(account_id=account_id, state=EndpointState.UNVERIFIED)
     was_on = before is not None and before.state is not EndpointState.DISABLED
-    said = terms.model_dump(include={"url", "documents", "authorization", "token_url", "client_id", "token_scope"})
-    said |= {"sealed_secret": sealed, "public_key": public}
+    said = {**_terms(terms), "sealed_secret": sealed, "public_key": public}
     others = {name for name, value in said.items() if before is None or getattr(before, name) != value}
     for name, value in said.items():
         setattr(endpoint, name, value)
     endpoint.version = new_id()
     if is_new:
         endpoint.given_by = by
-    if is_new or (endpoint.state is EndpointState.DISABLED and terms.enabled):
-        endpoint.state, endpoint.disabled_reason = EndpointState.UNVERIFIED, None
-        endpoint.verified_at = endpoint.failing_since = endpoint.paused_until = None
+    wanted = _is_wanted(terms, before)
+    if is_new:
+        _begin_anew(endpoint)
     session.add(endpoint)
     await session.flush()
-    if not terms.enabled and endpoint.state is not EndpointState.DISABLED:
-        await partner_outbox.disable(session, endpoint, DisabledReason.BY_HAND, now)
-    others |= {"enabled"} if was_on is not terms.enabled else set()
+    await _turn(session, endpoint, now, on=wanted)
+    others |= {"enabled"} if was_on is not wanted else set()
     named = sorted(others - {"sealed_secret"} | ({"secret"} if "sealed_secret" in others else set()))
-    return {"endpoint": [host, _host(endpoint)], "endpoint_terms": [None, ", ".join(named)]}
+    return _noted(host, endpoint, named)
+
+
+async def turn(session: AsyncSession, account_id: UUID, now: datetime, *, on: bool) -> Mapping[str, Any]:
+    """Let messages go to where a partner is told, or nothing any more, in the transaction of whoever says so; all else stays.
+
+    Gives what is noted of the change: nothing where it is so already. Raises Problem `partner_not_told` without an address.
+    """
+    endpoint = await partner_outbox.lock(session, account_id)
+    if endpoint is None:
+        raise Problem("partner_not_told")
+    if on is (endpoint.state is not EndpointState.DISABLED):
+        return {}
+    await _turn(session, endpoint, now, on=on)
+    return _noted(_host(endpoint), endpoint, ["enabled"])
+
+
+async def says_the_same(
+    session: AsyncSession, settings: Settings, account_id: UUID, terms: EndpointTerms | None
+) -> bool:
+    """Whether all of it is as these terms say already. They are kept from others who change them until the transaction ends."""
+    before = await partner_outbox.lock(session, account_id)
+    if before is None or terms is None:
+        return before is None and terms is None
+    if any(getattr(before, name) != value for name, value in _terms(terms).items()):
+        return False
+    if _is_wanted(terms, before) is (before.state is EndpointState.DISABLED):
+        return False
+    if terms.secret is None or terms.authorization is Authorization.CLIENT_ASSERTION:
+        return True
+    try:
+        return compare_digest(kept_secret(settings, before).encode(), terms.secret.encode())
+    except EncryptionError:  # this one is there to take its place
+        return False
+
+
+def _terms(terms: EndpointTerms) -> Mapping[str, Any]:
+    """What of the terms is kept as it is said."""
+    return terms.model_dump(include={"url", "documents", "authorization", "token_url", "client_id", "token_scope"})
+
+
+def _is_wanted(terms: EndpointTerms, before: PartnerEndpoint | None) -> bool:
+    """Whether messages are to go there from now on."""
+    if terms.enabled is None:
+        return before is None or before.state is not EndpointState.DISABLED
+    return terms.enabled
+
+
+async def _turn(session: AsyncSession, endpoint: PartnerEndpoint, now: datetime, *, on: bool) -> None:
+    """What was off has to answer once more before more than one message goes there."""
+    is_off = endpoint.state is EndpointState.DISABLED
+    if on and is_off:
+        _begin_anew(endpoint)
+        endpoint.version = new_id()
+        await session.flush()
+    elif not on and not is_off:
+        await partner_outbox.disable(session, endpoint, DisabledReason.BY_HAND, now)
+
+
+def _begin_anew(endpoint: PartnerEndpoint) -> None:
+    endpoint.state, endpoint.disabled_reason = EndpointState.UNVERIFIED, None
+    endpoint.verified_at = endpoint.failing_since = endpoint.paused_until = None
+
+
+def _noted(host: str | None, endpoint: PartnerEndpoint, terms: Sequence[str]) -> Mapping[str, Any]:
+    """Of addresses only the hosts: in the rest may be what is secret."""
+    return {"endpoint": [host, _host(endpoint)], "endpoint_terms": [None, ", ".join(terms)]}
 
 
 async def replay_message(services: Starting, by: Administrator, account_id: UUID, id_: UUID) -> ToldMessageView:

@@ -1,33 +1,52 @@
 """Partners: systems of clinics that send requests as messages (`messages:send`), and for whom each message asks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
 from domain.messages import ONTARIO
-from domain.model import Frozen, KeptName
+from domain.model import ONE_LINE, SAYS_SOMETHING, Frozen, KeptName
 from domain.offerings import Code
 from domain.requests import Role
 from domain.texts import plain
-from records import partners, people, service_accounts
+from records import partners, people
 from records.models import Account, Partner
 from translations import LANGUAGES
+from translations import gettext_noop as _
+from translations.problems import PROBLEMS
 from use_cases import partner_endpoints, policy
 from use_cases.administrators import Administrator
 from use_cases.caller import Caller
+from use_cases.names import full_name
 from use_cases.partner_endpoints import EndpointTerms, EndpointView
 from use_cases.problems import FieldFault, Problem
 from use_cases.said import Licence
-from use_cases.service_accounts import changing
+from use_cases.service_accounts import changing, system_to_see
 from use_cases.services import Services
 from use_cases.views import View
 
 LATELY = timedelta(days=7)
+
+_NO_LIAISON = _("This person does not ask for advice at the clinic (any more).")
+_OTHER_PERFORMS = _("Another system answers for this clinic already.")
+
+
+System = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), ONE_LINE, SAYS_SOMETHING
+]
+"""A system of codes or identifiers, as it is said now."""
+
+_EVENT_SYSTEM = "The system of the event codes in what it is answered."
+_LICENCE_SYSTEMS = (
+    "The systems of identifiers by which the partner gives licence numbers of the clinic's college. While none is named, an "
+    "identifier counts that the message calls a licence (types `MD`, `LN`, `DN`, `RN` and `NP`)."
+)
+_QUEBEC = "https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-license-physician"
 
 
 class _Terms(Frozen):
@@ -40,18 +59,12 @@ class _Terms(Frozen):
     dispatch_clinic_id: UUID | None = Field(
         None, description="The clinic whose dispatchers route its requests; its own when empty."
     )
-    event_system: str = Field(
-        ONTARIO, min_length=1, max_length=500, description="The system of the event codes in what it is answered."
-    )
+    event_system: str = Field(ONTARIO, min_length=1, max_length=500, description=_EVENT_SYSTEM)
     language: str = Field(
         "fr", pattern=f"^({'|'.join(LANGUAGES)})$", description="Of what it is answered.", examples=["fr"]
     )
     licence_systems: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
-        [],
-        max_length=20,
-        description="The systems of identifiers by which the partner gives licence numbers of the clinic's college. While none "
-        "is named, an identifier counts that the message calls a licence (types `MD`, `LN`, `DN`, `RN` and `NP`).",
-        examples=[["https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-license-physician"]],
+        [], max_length=20, description=_LICENCE_SYSTEMS, examples=[[_QUEBEC]]
     )
     default_offering: Code | None = Field(
         None, description="The service offering of a request that names no known service.", examples=["teledermatology"]
@@ -72,6 +85,8 @@ class _Terms(Frozen):
 class PartnerTerms(_Terms):
     """How the messages of a system are taken, and where it is told. It replaces what was said before."""
 
+    event_system: System = Field(ONTARIO, description=_EVENT_SYSTEM)
+    licence_systems: list[System] = Field([], max_length=20, description=_LICENCE_SYSTEMS, examples=[[_QUEBEC]])
     endpoint: EndpointTerms | None = Field(
         None,
         description="Where the partner is told, by messages, what becomes of its requests; it is not told when empty.",
@@ -83,6 +98,7 @@ class PartnerView(_Terms, View):
 
     dispatch_clinic_id: UUID
     endpoint: EndpointView | None
+    version: int = Field(description="For If-Match: grows with each change of the service account.")
     refused_lately: int = Field(
         description="Messages of the last seven days that were refused; each stands in the log, with the code of why."
     )
@@ -92,52 +108,126 @@ class PartnerView(_Terms, View):
     )
 
 
-async def read_partner(services: Services, by: Administrator, account_id: UUID) -> PartnerView:
-    """How its messages are taken. Raises Problem `not_found`, also where nobody has said."""
+class PartnerChoices(View):
+    """Whom and what the terms of a system may name now, by id."""
+
+    liaisons: dict[UUID, str] = Field(description="The requesters of its clinic, by their names.")
+    clinics: dict[UUID, str] = Field(description="Its own clinic, and those to which that may route.")
+
+
+async def find_partner(services: Services, by: Administrator, account_id: UUID) -> PartnerView | None:
+    """How the messages of a system are taken; None where nobody has said. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        found = await service_accounts.load(session, account_id)
-        if found is None:
-            raise Problem("not_found")
-        by.check_sees(found.account.clinic_id)
+        account = (await system_to_see(session, by, account_id)).account
         known = await partners.load(session, account_id)
-        if known is None:
-            raise Problem("not_found")
-        return await _view(session, by, known)
+        return None if known is None else await _view(session, by, account, known)
 
 
-async def keep_partner(services: Services, by: Administrator, account_id: UUID, terms: PartnerTerms) -> PartnerView:
-    """Say how its messages are taken.
+async def read_partner(services: Services, by: Administrator, account_id: UUID) -> PartnerView:
+    """The same. Raises Problem `not_found`, also where nobody has said."""
+    found = await find_partner(services, by, account_id)
+    if found is None:
+        raise Problem("not_found")
+    return found
 
-    Raises Problem `not_found`, `unknown_person` for a liaison who does not ask for advice at the system's clinic,
-    `unknown_clinic`, `clinic_not_routed`, `unknown_offering`, `invalid_input` for a second one that performs, or where nobody
-    knows to where, `clinic_has_providers` and `clinic_has_requests` where people of the clinic would answer besides,
-    `partner_has_requests` where it is to perform no more while requests are with it, and what is wrong with where it is told.
+
+async def list_choices(services: Services, by: Administrator, account_id: UUID) -> PartnerChoices:
+    """Whom and what the terms of a system may name, as `keep_partner` takes them. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        account = (await system_to_see(session, by, account_id)).account
+        liaisons = await people.list_accounts(session, clinic_id=account.clinic_id, role=Role.REQUESTER)
+        clinics = await people.list_clinics(session)
+    own = next(clinic for clinic in clinics if clinic.id == account.clinic_id)
+    routed = [clinic for clinic in clinics if policy.may_route_to(own, clinic.id)]
+    return PartnerChoices(
+        liaisons={one.id: full_name(one) for one in liaisons},
+        clinics={clinic.id: clinic.name for clinic in sorted(routed, key=lambda clinic: clinic.id != own.id)},
+    )
+
+
+async def keep_partner(
+    services: Services, by: Administrator, account_id: UUID, terms: PartnerTerms, expected_version: int | None
+) -> PartnerView:
+    """Say how its messages are taken. The same terms a second time change nothing.
+
+    Raises Problem `not_found`, `account_changed` when somebody else was faster, `unknown_person` for a liaison who does not ask
+    for advice at the system's clinic, `unknown_clinic`, `clinic_not_routed`, `unknown_offering`, `invalid_input` for a second one
+    that performs, or where nobody knows to where, `clinic_has_providers` and `clinic_has_requests` where people of the clinic
+    would answer besides, `partner_has_requests` where it is to perform no more while requests are with it, and what is wrong with
+    where it is told.
     """
     if terms.performs and terms.endpoint is None:
         raise Problem("invalid_input", [FieldFault("endpoint", "required")])
-    for code in (*terms.offerings.values(), *([terms.default_offering] if terms.default_offering else [])):
-        services.offering(code)
+    _check_offerings(services, terms)
     async with changing(services, by, account_id) as at:
-        own = await people.load_clinic(at.session, at.account.clinic_id)
-        if own is None or not await _may_ask(at.session, terms.liaison_id, own.id):
-            raise Problem("unknown_person", [FieldFault("liaison_id", "not_an_option")])
-        clinic = await people.load_clinic(at.session, terms.dispatch_clinic_id or own.id)
-        if clinic is None:
-            raise Problem("unknown_clinic")
-        if not policy.may_route_to(own, clinic.id):
-            raise Problem("clinic_not_routed")
         before = await partners.load(at.session, account_id)
-        performed = before is not None and before.performs
-        await _must_be_able_to(at.session, own.id, account_id, performed=performed, performs=terms.performs)
-        said = {**terms.model_dump(exclude={"endpoint"}), "dispatch_clinic_id": clinic.id}
+        said = terms.model_dump(exclude={"endpoint"})
+        said["dispatch_clinic_id"] = terms.dispatch_clinic_id or at.account.clinic_id
+        others = sorted(name for name, value in said.items() if before is None or getattr(before, name) != value)
+        settings = services.settings
+        if not others and await partner_endpoints.says_the_same(at.session, settings, account_id, terms.endpoint):
+            return await _view(at.session, by, at.account, Partner(account_id=account_id, **said))
+        if expected_version not in (None, at.account.version):
+            raise Problem("account_changed")
         partner = Partner(account_id=account_id, **said)
+        await _check(at.session, at.account.clinic_id, partner, performed=before is not None and before.performs)
+        changes = _changes(before, partner, others)  # before the row is another one
         await partners.keep(at.session, partner)
         told = await partner_endpoints.keep(
-            *(at.session, services.settings, account_id, terms.endpoint, at.now), by=by.hand.account_id
+            *(at.session, settings, account_id, terms.endpoint, at.now), by=by.hand.account_id
         )
-        performs = {"performs": [performed, terms.performs]} if terms.performs is not performed else {}
-        at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)], **performs, **told})
-        return await _view(at.session, by, partner)
+        at.note(AccountEventKind.CHANGED, {**changes, **told})
+        return await _view(at.session, by, at.account, partner)
+
+
+def _check_offerings(services: Services, terms: PartnerTerms) -> None:
+    """Raises Problem `unknown_offering`."""
+    named = {f"offerings.{name}": code for name, code in terms.offerings.items()}
+    if terms.default_offering is not None:
+        named["default_offering"] = terms.default_offering
+    unknown = [field for field, code in named.items() if code not in services.offerings]
+    if unknown:
+        faults = [FieldFault(field, "not_an_option", PROBLEMS["unknown_offering"]) for field in unknown]
+        raise Problem("unknown_offering", faults, offerings=sorted(services.offerings))
+
+
+async def turn_endpoint(services: Services, by: Administrator, account_id: UUID, *, on: bool) -> PartnerView:
+    """Let messages go to where the partner is told, or nothing any more; its terms stay as they are. Twice is once.
+
+    Raises Problem `not_found`, also where nobody has said how its messages are taken, and `partner_not_told` where nobody has
+    said to where.
+    """
+    async with changing(services, by, account_id) as at:
+        known = await partners.load(at.session, account_id)
+        if known is None:
+            raise Problem("not_found")
+        changes = await partner_endpoints.turn(at.session, account_id, at.now, on=on)
+        if changes:
+            at.note(AccountEventKind.CHANGED, changes)
+        return await _view(at.session, by, at.account, known)
+
+
+async def _check(session: AsyncSession, clinic_id: UUID, partner: Partner, *, performed: bool) -> None:
+    """Raises Problem as `keep_partner` says."""
+    own = await people.load_clinic(session, clinic_id)
+    if own is None or not await _may_ask(session, partner.liaison_id, own.id):
+        raise Problem("unknown_person", [FieldFault("liaison_id", "not_an_option", _NO_LIAISON)])
+    if await people.load_clinic(session, partner.dispatch_clinic_id) is None:
+        raise Problem("unknown_clinic")
+    if not policy.may_route_to(own, partner.dispatch_clinic_id):
+        raise Problem("clinic_not_routed")
+    await _must_be_able_to(session, own.id, partner.account_id, performed=performed, performs=partner.performs)
+
+
+def _changes(before: Partner | None, partner: Partner, others: Sequence[str]) -> Mapping[str, Any]:
+    """What is noted of a change: who is the liaison, which terms are others (at first, all are), whether it performs."""
+    liaison = None if before is None else str(before.liaison_id)
+    performed = before is not None and before.performs
+    return {
+        "partner": [liaison, str(partner.liaison_id)],
+        **({"partner_terms": [None, ", ".join(others)]} if others and before is not None else {}),
+        **({"performs": [performed, partner.performs]} if partner.performs is not performed else {}),
+    }
 
 
 async def _must_be_able_to(
@@ -145,7 +235,7 @@ async def _must_be_able_to(
 ) -> None:
     """What the clinic has is all the partner's, from the first request to the last. Raises Problem as `keep_partner` says."""
     if performs and await partners.other_performs(session, clinic_id, account_id):
-        raise Problem("invalid_input", [FieldFault("performs", "not_an_option")])
+        raise Problem("invalid_input", [FieldFault("performs", "not_an_option", _OTHER_PERFORMS)])
     if performs and not performed:
         if await people.list_providers(session, clinic_id):
             raise Problem("clinic_has_providers")
@@ -155,7 +245,7 @@ async def _must_be_able_to(
         raise Problem("partner_has_requests")
 
 
-async def _view(session: AsyncSession, by: Administrator, known: Partner) -> PartnerView:
+async def _view(session: AsyncSession, by: Administrator, account: Account, known: Partner) -> PartnerView:
     since = datetime.now(UTC) - LATELY
     return PartnerView(
         liaison_id=known.liaison_id,
@@ -169,6 +259,7 @@ async def _view(session: AsyncSession, by: Administrator, known: Partner) -> Par
         offerings=known.offerings,
         performs=known.performs,
         endpoint=await partner_endpoints.view_of(session, by, known.account_id),
+        version=account.version,
     )
 
 

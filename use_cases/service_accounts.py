@@ -156,18 +156,19 @@ async def list_service_accounts(services: Starting, by: Administrator, clinic_id
 async def read_service_account(services: Starting, by: Administrator, account_id: UUID) -> ServiceAccountView:
     """One of them. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        return await view_of(session, await _to_see(session, by, account_id))
+        return await view_of(session, await system_to_see(session, by, account_id))
 
 
 async def list_events(services: Starting, by: Administrator, account_id: UUID) -> list[PersonEvent]:
     """What was done about it, the newest first, as far as a page shows it. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        await _to_see(session, by, account_id)
+        await system_to_see(session, by, account_id)
         found = await account_events.list_events(session, account_id, limit=EVENTS_SHOWN)
         return event_views(found, await Names.load(session, [event.actor_id for event in found], []))
 
 
-async def _to_see(session: AsyncSession, by: Administrator, account_id: UUID) -> Found:
+async def system_to_see(session: AsyncSession, by: Administrator, account_id: UUID) -> Found:
+    """A service account, for who administers its clinic. Raises Problem `not_found`."""
     found = await service_accounts.load(session, account_id)
     if found is None:
         raise Problem("not_found")
@@ -327,7 +328,7 @@ class Changing:
 async def changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
     """The service account, for who administers its clinic, one after the other. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        seen = await _to_see(session, by, account_id)
+        seen = await system_to_see(session, by, account_id)
         await people.lock_clinic(session, seen.account.clinic_id)  # names stay different
         found = await service_accounts.lock(session, account_id)
         if found is None:

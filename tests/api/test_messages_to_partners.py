@@ -149,6 +149,8 @@ async def test_it_is_administered_as_the_terms_are(system: System, face: FastAPI
     plain = {"liaison_id": system.requester.id, "endpoint": at(requester)}
     answer = await system.administrator.http.put(f"/api/v1{where}", json=plain)  # where nothing goes to this machine
     assert answer.json()["errors"][0]["code"] == "not_https"
+    for wrong in ({"event_system": "a\0b"}, {"event_system": " "}, {"licence_systems": ["a\0b"]}):
+        problem(await keep(system, partner, at(requester), **wrong), 422, "invalid_input")
     token = {"authorization": "client_secret", "secret": "s3cret"}
     faults = (await keep(system, partner, at(requester, **token))).json()["errors"]
     assert {fault["field"] for fault in faults} == {"endpoint.token_url", "endpoint.client_id"}

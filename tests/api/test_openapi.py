@@ -146,6 +146,8 @@ NEEDS_NO_KEY = {
     "/api/v1/retention/lists/{list_id}/take-back",
     "/api/v1/access-reviews/{review_id}/verdicts",
     "/api/v1/access-reviews/{review_id}/sign-off",
+    "/api/v1/service-accounts/{account_id}/partner/turn-on",
+    "/api/v1/service-accounts/{account_id}/partner/turn-off",
     "/api/v1/service-accounts/{account_id}/partner/replay",
     "/api/v1/service-accounts/{account_id}/partner/messages/{message_id}/replay",
     "/api/v1/subscriptions/{subscription_id}/turn-off",

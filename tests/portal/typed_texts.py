@@ -87,6 +87,13 @@ FORMS = (
     TypedForm(
         "administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys", counted=False
     ),
+    TypedForm(
+        "administrator",
+        "/service-accounts/{partner}/partner",
+        "licence_systems",
+        counted=False,
+        has_a_version=True,
+    ),
     TypedForm("administrator", "/webhooks/new", "description", counted=False),
     TypedForm("administrator", "/webhooks/{webhook}", "description", counted=False, has_a_version=True),
     TypedForm(
@@ -158,6 +165,14 @@ async def a_system(system: System) -> str:
     return str(given["service_account"]["id"])
 
 
+async def a_partner(system: System) -> str:
+    """A service account of the near clinic, of which it is said how its messages are taken; its id."""
+    made = await a_system(system)
+    terms = {"liaison_id": system.requester.id}
+    ok(await system.administrator.http.put(f"/api/v1/service-accounts/{made}/partner", json=terms))
+    return made
+
+
 async def a_webhook(system: System) -> str:
     """A webhook of the near clinic; its id."""
     new = {"url": f"https://records.example.ca/{uuid4().hex}"}
@@ -177,6 +192,7 @@ class Stage:
     system: System
     ids: Mapping[str, str]
     service_account: str
+    partner: str
     webhook: str
     incident: str
 
@@ -193,7 +209,8 @@ class Stage:
             "draft": await draft(system, patient=somebody_new()),
         }
         ok(await system.provider.post(f"/requests/{ids['accepted']}/request-information", {"text": "Depuis quand?"}))
-        return cls(system, ids, await a_system(system), await a_webhook(system), await an_incident(system))
+        made = [await make(system) for make in (a_system, a_partner, a_webhook, an_incident)]
+        return cls(system, ids, *made)
 
     def filled_in(self, text: str, form: TypedForm) -> str:
         """A text of the table with the ids that it means."""
@@ -201,6 +218,7 @@ class Stage:
         more = {
             "accepted": self.ids["accepted"],
             "system": self.service_account,
+            "partner": self.partner,
             "webhook": self.webhook,
             "incident": self.incident,
         }

@@ -32,6 +32,7 @@ IN_A_FILE_OF_ITS_OWN = {
     "/retention/lists/{list_id}": "tests/portal/test_retention.py",
     "/retention/lists/{list_id}/approve": "tests/portal/test_retention.py",
     "/service-accounts/{account_id}": "tests/portal/test_service_accounts.py",
+    "/service-accounts/{account_id}/partner": "tests/portal/test_partners.py",
     "/sign-on/{code}/return": "tests/sign_on/test_certified_provider.py",
     "/webhooks/{webhook_id}": "tests/portal/test_webhooks.py",
     "/webhooks/{webhook_id}/messages/{message_id}": "tests/portal/test_webhooks.py",
