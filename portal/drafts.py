@@ -315,12 +315,13 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     offering = await visit.offering_in(form)
     typed = forms.read(form, offering, visit.language)
     expected = visit.call(request_id, form).expected_version
+    earlier = _earlier(visit, form, offering)
     wrong: tuple[FieldFault, ...] = ()
     before: forms.Values = {}
     while True:
         try:
             given = DraftChanges.model_validate(asdict(typed))
-            version = await _change(visit, request_id, given, expected)
+            version = await _change(visit, request_id, given, expected, earlier)
         except (ValidationError, Problem) as error:
             faults = _faults_of(error)
         else:
@@ -337,10 +338,23 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
         wrong = (*wrong, *fresh)
 
 
-async def _change(visit: Visit, request_id: UUID, given: DraftChanges, expected: int | None) -> int:
+def _earlier(visit: Visit, form: FormData, offering: ServiceOffering) -> DraftChanges | None:
+    """What the page saved before without an answer, where all of it could be saved."""
+    if (sent := forms.earlier(form)) is None:
+        return None
+    try:
+        return DraftChanges.model_validate(asdict(forms.read(sent, offering, visit.language)))
+    except ValidationError:
+        return None
+
+
+async def _change(
+    visit: Visit, request_id: UUID, given: DraftChanges, expected: int | None, earlier: DraftChanges | None
+) -> int:
     """Save that, and give the version that it became. Raises as `change_draft` does.
 
-    A form that was saved already just so is not saved again: it was sent twice, or its answer was lost.
+    A form that was saved already just so is not saved again: it was sent twice, or its answer was lost. Where what is saved is
+    what the same page sent before (`earlier`), nobody else has changed anything.
     """
     try:
         return (await change_draft(visit.services, visit.caller, request_id, given, expected, visit.language)).version
@@ -348,9 +362,13 @@ async def _change(visit: Visit, request_id: UUID, given: DraftChanges, expected:
         if refusal.code is not RefusalCode.VERSION_CONFLICT:
             raise
         view = await visit.look_at(request_id)
-        if not view.editable or _form_of(view) != _form_given(given):
+        if not view.editable:
             raise
-        return view.version
+        if _form_of(view) == _form_given(given):
+            return view.version
+        if earlier is None or _form_of(view) != _form_given(earlier):
+            raise
+    return (await change_draft(visit.services, visit.caller, request_id, given, view.version, visit.language)).version
 
 
 def _faults_of(error: ValidationError | Problem) -> tuple[FieldFault, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from starlette.datastructures import FormData
@@ -178,6 +179,15 @@ def label_of(fault: FieldFault, offering: ServiceOffering, language: Language) -
         return gettext_for(language)(CONSENT_PARTS[name])
     group = offering.attachments if place_of(fault).startswith("slot-") else offering.form
     return next((str(getattr(item.label, language)) for item in group if item.name == fault.field), fault.field)
+
+
+def earlier(form: FormData) -> FormData | None:
+    """What the page saved before, without an answer; None where it heard of everything. Perhaps that has arrived.
+
+    Then the version that came of it is the page's own, and what is sent now overwrites nothing of anybody else.
+    """
+    sent = str(form.get("earlier", ""))
+    return FormData([*parse_qsl(sent, keep_blank_values=True)]) if sent else None
 
 
 def as_typed(form: FormData) -> Values:

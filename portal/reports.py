@@ -223,8 +223,19 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
 
     async def put(answers: Mapping[str, object]) -> ReportDraft:
         body = ReportDraftBody.model_validate({"answers": answers})
-        revision = pages.number_in(form, "revision") or 0
-        return await report_drafts.save_draft(visit.services, visit.caller, request_id, body, revision)
+        try:
+            revision = pages.number_in(form, "revision") or 0
+            return await report_drafts.save_draft(visit.services, visit.caller, request_id, body, revision)
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.VERSION_CONFLICT:
+                raise
+            saved = await _draft(visit, request_id)
+            if saved.answers == body.answers:  # it was sent twice, or its answer was lost
+                return saved
+            sent = forms.earlier(form)
+            if sent is None or saved.answers != forms.read_answers(sent, fields, visit.language):
+                raise
+        return await report_drafts.save_draft(visit.services, visit.caller, request_id, body, saved.revision)
 
     try:
         return _Saved(await put(answers), {})

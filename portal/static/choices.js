@@ -8,6 +8,7 @@
   const FIELDS = "textarea, select, input:not([type=hidden])";
   const isBeside = () => window.matchMedia("(min-width: 60rem)").matches; // the form stands beside the photos, not below
   let opener = ""; // the address of the choice that is open
+  let wanted = null; // the link that was pressed last
 
   // Opening and closing
 
@@ -16,12 +17,14 @@
     if (!panel().hidden && opener === link.getAttribute("href")) return start();
     if (!panel().hidden && !drop()) return;
     link.setAttribute("aria-busy", "true");
+    wanted = link;
     let choice = null;
     try {
       const answer = await fetch(link.href, { headers: SCRIPT });
       if (!answer.redirected) choice = read(await answer.text()).getElementById("choice");
     } catch { /* the page of its own says what is wrong */ }
     link.removeAttribute("aria-busy");
+    if (wanted !== link || (!panel().hidden && !drop())) return; // another one is open, or was written in meanwhile
     if (!choice) { location.assign(link.href); return; }
     opener = link.getAttribute("href");
     show(choice);
@@ -53,7 +56,7 @@
   // Nothing that was written is dropped unasked, and nothing of it stays behind then (static/kept.js). Gives whether it is dropped.
   const drop = () => {
     if (hasWords() && !window.confirm(document.body.dataset.textDrop)) return false;
-    panel().querySelector("form")?.dispatchEvent(new Event("relais:done"));
+    panel().querySelector("form")?.dispatchEvent(new Event("relais:dropped"));
     return true;
   };
 

@@ -9,26 +9,34 @@
   const RETRIES = [2000, 4000, 8000, 15000]; // ms; the last one again and again
   const KEPT_ALIVE = 30000; // bytes; two calls at once may have 64 KiB
   const version = form.elements.version;
+  const earlier = form.elements.earlier; // what the last save took along, until it is answered: it may have arrived
   const status = document.querySelector("[data-save-status]");
   const conflict = document.getElementById("conflict");
 
   let saved = "unsaved" in form.dataset ? null : written(); // what the server has
   let sending = null; // the save that is on its way
-  let underWay = null; // what it takes along
   let wrong = {}; // fields whose value can't be stored
   let held = false; // the server or the person must be asked first
   let begun = !("begins" in form.dataset); // else the first save makes the draft
   let lost = 0; // saves in a row that did not arrive
+  let gone = false; // the page; its last words went along
   let timer;
 
   function written() {
     const values = body();
     values.delete("version");
+    values.delete("earlier");
     return values.toString();
   }
 
   function body() {
     return new URLSearchParams(new FormData(form));
+  }
+
+  function withVersion(what) {
+    const values = new URLSearchParams(what);
+    values.set("version", version.value);
+    return values;
   }
 
   function say(text) {
@@ -44,11 +52,11 @@
   async function save({ asItIs = false } = {}) {
     clearTimeout(timer);
     if (sending) { await sending; return save({ asItIs }); }
-    if (held || left.isKept) return;
-    if (written() === saved && !asItIs) return nothingUnsaved();
+    if (held || gone || left.isKept) return;
+    if (written() === saved && !earlier.value && !asItIs) return nothingUnsaved();
     sending = send();
     await sending;
-    sending = underWay = null;
+    sending = null;
   }
 
   /** Also when the page is left meanwhile, unless it is more than browsers let go along. */
@@ -57,21 +65,23 @@
     return fetch(form.action, { method: "POST", body: values, headers: { "X-Requested-With": "fetch" }, redirect: "manual", keepalive });
   }
 
+  /** What may have arrived goes again just as it was, so that the server can tell that from a change from elsewhere; then the rest. */
   async function send() {
-    const what = underWay = written();
+    const what = earlier.value ||= written();
     say(form.dataset.textSaving);
     let answer, told;
     try {
-      answer = await post(body());
+      answer = await post(withVersion(what));
       if (answer.type !== "opaqueredirect") told = await answer.json();
     } catch {
       return failed(form.dataset.textWaiting);
     }
     if (!told) return failed(form.dataset.textSignedOut);
-    if (answer.ok) return done(what, told);
-    if (told.conflict) return ask(told);
     if (answer.status >= 500 || answer.status === 429) return failed(form.dataset.textWaiting);
     if (told.again) return failed(`${form.dataset.textFailed} ${told.said}`); // it opens again, or is submitted
+    earlier.value = "";
+    if (answer.ok) return done(what, told);
+    if (told.conflict) return what === written() ? ask(told) : later(0); // who is asked is shown what stands there now
     held = true; // for instance the request was submitted in another tab
     say(`${form.dataset.textFailed} ${told.said || ""}`);
   }
@@ -196,21 +206,18 @@
   });
   let leaving = false;
 
-  // The last words go along when the page is left. A save that is on its way makes the next version before they arrive.
+  // The last words go along when the page is left, with what is on its way: of that the server knows then that it is of this page.
   const left = new Leaving(form, save);
 
   function flush() {
     if (leaving || held || left.isKept) return;
     if (written() === saved) return nothingUnsaved();
     left.isUnsaved = true;
-    const isUnderWay = written() === underWay;
+    const isUnderWay = sending && written() === earlier.value;
     if (!lost && navigator.onLine && (!sending || isUnderWay)) form.dispatchEvent(new Event("relais:leaving"));
-    if (isUnderWay) return;
+    gone = true;
     clearTimeout(timer);
-    const last = body();
-    if (sending) last.set("version", Number(version.value) + 1);
-    saved = written();
-    post(last).catch(() => {});
+    if (!isUnderWay) post(body()).catch(() => {});
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
   window.addEventListener("pagehide", () => { flush(); if (!leaving) left.gone(); });

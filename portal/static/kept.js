@@ -3,7 +3,7 @@
 // sent, they sign out, or half a day has passed. So does what a form that saves itself (a draft, a report) could not save yet.
 (() => {
   const KEPT = "relais-typed ";
-  const SENDING = "relais-sending"; // of this tab: what the next page tells the end of
+  const SENDING = "relais-sent"; // of this tab: what the next page tells the end of, by its name and its mark
   const LONGEST = 12 * 3600 * 1000; // ms
   const { account, typingKey, textKept, textForget, textLeft } = document.body.dataset;
 
@@ -11,10 +11,15 @@
   const entry = (name) => JSON.parse(localStorage.getItem(name) || "null");
   for (const name of all()) if (!(Date.now() - entry(name)?.at < LONGEST)) localStorage.removeItem(name);
 
-  // What was sent from the page before this one is done with when this one says that it was taken.
-  const before = sessionStorage.getItem(SENDING);
+  /** Only that: not what was written after it was sent, or in another tab. */
+  function forget(name, mark) {
+    if (entry(name)?.mark === mark) localStorage.removeItem(name);
+  }
+
+  // What was sent from the page before this one is done with when this one says that it was taken. One to sign in speaks of other things.
+  const before = JSON.parse(sessionStorage.getItem(SENDING));
   sessionStorage.removeItem(SENDING);
-  if (before && document.querySelector("#notice.success")) localStorage.removeItem(before);
+  if (before && account && document.querySelector("#notice.success")) forget(before.name, before.mark);
 
   document.addEventListener("submit", ({ target }) => {
     if (target.getAttribute("action") === "/signout") all().forEach((name) => localStorage.removeItem(name));
@@ -58,7 +63,7 @@
 
   /** The form that goes there; of several questions, about the same one. */
   function nameOf(form) {
-    const changing = ["key", "version", "revision", "offering_version", "back"];
+    const changing = ["key", "version", "revision", "earlier", "offering_version", "back"];
     const about = [...form.querySelectorAll("input[type=hidden]")].filter((field) => !changing.includes(field.name));
     return KEPT + [account, pathOf(form), ...about.map((field) => field.value)].join(" ");
   }
@@ -72,9 +77,16 @@
       this.prose = this.fields.filter(isProse);
       this.shownAgain = document.querySelector("#notice.error") || "unsaved" in form.dataset; // the server has filled it in
       this.latest = 0;
+      this.mark = entry(this.name)?.mark; // of what is kept: what was brought back or sent, and then changed, gets another one
+      this.mine = new Set([this.mark]);
+      this.isSettled = true;
       this.touched = new Set(); // names of the fields that somebody writes into before what was kept is back
-      for (const kind of ["input", "change"])
-        form.addEventListener(kind, ({ target }) => { if (this.comesBack) this.touched.add(target.name); else this.changed(); });
+      form.addEventListener("input", ({ target }) => { if (this.comesBack) this.touched.add(target.name); else this.changed(); });
+    }
+
+    /** Hidden fields that are kept with what was written. */
+    get withIt() {
+      return [];
     }
 
     /** Until what an earlier page kept is back, this one neither overwrites nor forgets it; what stands here is not saved without it. */
@@ -98,11 +110,13 @@
 
     async write() {
       const mine = ++this.latest;
-      const state = this.fields.map((field) => [field.name, field.value, isBox(field) && field.checked]);
-      const box = await seal(state);
+      if (this.isSettled) this.mine.add(this.mark = crypto.randomUUID());
+      this.isSettled = false;
+      const { mark } = this;
+      const box = await seal([...this.fields, ...this.withIt].map((field) => [field.name, field.value, isBox(field) && field.checked]));
       if (mine !== this.latest) return;
       try {
-        localStorage.setItem(this.name, JSON.stringify({ at: Date.now(), ...this.besides(), ...box }));
+        localStorage.setItem(this.name, JSON.stringify({ at: Date.now(), mark, ...this.besides(), ...box }));
       } catch {
         // There is no room: it is only in the page, which asks before it is left.
       }
@@ -110,12 +124,13 @@
 
     add(more) {
       const kept = entry(this.name);
-      if (kept) localStorage.setItem(this.name, JSON.stringify({ ...kept, ...more }));
+      if (this.mine.has(kept?.mark)) localStorage.setItem(this.name, JSON.stringify({ ...kept, ...more }));
     }
 
+    /** What another tab wrote stays. */
     remove() {
       this.latest += 1;
-      localStorage.removeItem(this.name);
+      this.mine.forEach((mark) => forget(this.name, mark));
     }
 
     /** Fill in what is kept, but where somebody writes already; gives whether anything came of it, or null where it is another's. */
@@ -152,13 +167,15 @@
       super(form);
       this.key = form.elements.key;
       this.own = this.key.value;
+      form.addEventListener("relais:dropped", () => this.remove());
       form.addEventListener("relais:done", () => { // in the page, without another one that tells
         sessionStorage.removeItem(SENDING);
-        this.remove();
+        if (this.isSettled) this.remove(); // else more was written after it was sent
       });
       form.addEventListener("submit", () => {
         this.sent = this.key.value;
-        sessionStorage.setItem(SENDING, this.name);
+        this.isSettled = true;
+        sessionStorage.setItem(SENDING, JSON.stringify({ name: this.name, mark: this.mark }));
         this.add({ sent: this.sent });
       });
       if (this.shownAgain) this.keep();
@@ -214,6 +231,11 @@
       this.returns();
     }
 
+    /** What was saved without an answer: where it has arrived, the version that came of it is this writer's own. */
+    get withIt() {
+      return [this.form.elements.earlier];
+    }
+
     besides() {
       return { version: this.version.value, isLeft: this.isLeft };
     }
@@ -250,6 +272,7 @@
         return false;
       }
       this.version.value = kept.version;
+      this.form.elements.earlier.value = (await open(kept)).find(([name]) => name === "earlier")?.[1] || "";
       this.tell();
       return true;
     }
@@ -258,7 +281,7 @@
   /** Where nothing can be sent any more, the words are there to be copied. */
   async function show(name) {
     const state = (await open(entry(name))) || [];
-    const prose = state.filter(([, value, isChosen]) => !isChosen && /\s/.test(value.trim()));
+    const prose = state.filter(([name, value, isChosen]) => name !== "earlier" && !isChosen && /\s/.test(value.trim()));
     if (!prose.length) return;
     const notice = element("div", { className: "notice" }, { role: "status" });
     notice.append(element("p", { textContent: textLeft }));

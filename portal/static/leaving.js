@@ -15,8 +15,12 @@ class Leaving {
     document.addEventListener("relais:locked", () => { this.#isLocked = !!window.crypto?.subtle; });
     this.#mark = `relais-left ${form.action}`;
     const isShownAgain = "unsaved" in form.dataset; // what was sent and not taken: to load it again would send it again
-    if (!isShownAgain && Date.now() - sessionStorage.getItem(this.#mark) < Leaving.SOON) location.reload();
-    sessionStorage.removeItem(this.#mark);
+    try {
+      if (!isShownAgain && Date.now() - sessionStorage.getItem(this.#mark) < Leaving.SOON) location.reload();
+      sessionStorage.removeItem(this.#mark);
+    } catch {
+      // This browser keeps nothing: the form saves itself all the same.
+    }
   }
 
   /** Whether what is written is left to this browser: it has it, or is about to show it. */

@@ -96,10 +96,12 @@
     next();
   }
 
-  form.addEventListener("change", ({ target }) => {
-    take(target.files);
-    target.value = ""; // the same photo may be chosen again
-  });
+  function takeFrom(field) {
+    take(field.files);
+    field.value = ""; // the same photo may be chosen again
+  }
+  form.addEventListener("change", ({ target }) => takeFrom(target));
+  form.querySelectorAll("[type=file]").forEach(takeFrom); // what was chosen before this script came
 
   // The camera opens in the page; where it can't, or by its button, the field opens the device's own application.
   const field = form.querySelector("[capture]");

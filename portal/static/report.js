@@ -7,6 +7,7 @@
   const overtaken = document.getElementById("overtaken");
   const LARGEST_AT_THE_END = 60_000; // what browsers still send for a page that is being left
 
+  const { revision, earlier } = form.elements; // what the last save took along, until it is answered: it may have arrived
   let changed = false; // something was typed that no save has taken along
   let saving = null; // the save that is on its way
   let stuck = ""; // why not all is saved: "overtaken", "refused", "lost" (the connection), "wrong" (what stands in a field)
@@ -14,6 +15,12 @@
   let pause = 0;
 
   const content = () => new URLSearchParams(new FormData(form));
+  const written = () => {
+    const values = content();
+    values.delete("revision");
+    values.delete("earlier");
+    return values.toString();
+  };
   const say = (text) => { if (line.textContent !== text) line.textContent = text; }; // the same words are not read out twice
 
   const nothingUnsaved = () => form.dispatchEvent(new Event("relais:saved")); // for static/kept.js
@@ -43,23 +50,31 @@
     if (!changed) return !stuck;
     if (left.isKept) return false;
     if (stuck === "overtaken" || stuck === "refused") return false;
-    changed = false;
-    saving = send(content());
+    const again = earlier.value; // just as it was, so that the server can tell it from a change from elsewhere; then the rest
+    const isLess = again !== "" && again !== written();
+    changed = isLess;
+    saving = send(again || written());
     const done = await saving;
     saving = null;
-    if (!done) changed = true;
-    return done && !changed;
+    if (!done || isLess) changed = true;
+    return done && isLess ? save() : done && !changed;
   };
 
-  const send = async (body) => {
+  /** Also when the page is left meanwhile, unless it is more than browsers let go along. */
+  const post = (body) => fetch(form.action, {
+    method: "POST",
+    body,
+    headers: { "X-Requested-With": "fetch" },
+    keepalive: body.toString().length < LARGEST_AT_THE_END,
+  });
+
+  const send = async (what) => {
     let answer, told;
+    earlier.value = what;
+    const body = new URLSearchParams(what);
+    body.set("revision", revision.value);
     try {
-      answer = await fetch(form.action, {
-        method: "POST",
-        body,
-        headers: { "X-Requested-With": "fetch" },
-        keepalive: body.toString().length < LARGEST_AT_THE_END,
-      });
+      answer = await post(body);
       if (answer.redirected) return lost(form.dataset.textSignedOut);
       if (answer.status >= 500 || answer.status === 429) return lost(form.dataset.textUnsaved);
       told = await answer.json();
@@ -67,15 +82,16 @@
       return lost(form.dataset.textUnsaved);
     }
     pause = 0;
+    if (told.again) return lost(told.said);
+    earlier.value = "";
     if (answer.ok) {
       stuck = Object.keys(told.wrong).length ? "wrong" : "";
-      form.elements.revision.value = told.revision;
+      revision.value = told.revision;
       mark(told.wrong);
       say(told.said);
       if (!stuck && !changed) nothingUnsaved();
       return !stuck;
     }
-    if (told.again) return lost(told.said);
     stuck = "refused";
     say(told.said);
     if (answer.status === 412) {
@@ -134,7 +150,7 @@
       nothingUnsaved();
       location.reload();
     } else if (what === "keep") {
-      form.elements.revision.value = overtaken.dataset.revision;
+      revision.value = overtaken.dataset.revision;
       overtaken.hidden = true;
       stuck = "";
       changed = true;
@@ -158,7 +174,8 @@
     const goesAlong = (changed || saving) && !(changed && saving) && ["", "wrong"].includes(stuck) && navigator.onLine;
     if (goesAlong) form.dispatchEvent(new Event("relais:leaving"));
     if (changed || saving) left.isUnsaved = true;
-    if (changed && !saving) save();
+    // With what may have arrived: of that the server knows then that it is of this page.
+    if (changed && stuck !== "overtaken" && stuck !== "refused") post(content()).catch(() => {});
     left.gone();
   });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

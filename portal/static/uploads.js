@@ -324,11 +324,15 @@
     setTimeout(() => { field.accept = accept; field.removeAttribute("capture"); }, 1000); // the chooser has read them
   }
 
+  function takeFrom(form, field) {
+    take(form, [...field.files]);
+    field.value = ""; // the same file may be chosen again
+  }
   document.addEventListener("change", (event) => {
-    const form = formOf(event);
-    if (!form || event.target.type !== "file") return;
-    take(form, [...event.target.files]);
-    event.target.value = ""; // the same file may be chosen again
+    if (formOf(event) && event.target.type === "file") takeFrom(formOf(event), event.target);
+  });
+  document.addEventListener("DOMContentLoaded", () => { // what was chosen before the scripts came; all are there now
+    document.querySelectorAll("form[data-upload] input[type=file]").forEach((field) => takeFrom(field.form, field));
   });
   document.addEventListener("submit", (event) => { if (formOf(event)) event.preventDefault(); });
   document.addEventListener("relais:removed", (event) => { if (formOf(event)) refresh(formOf(event)); });

@@ -1,11 +1,12 @@
 """A photo is taken in the page: with a camera that draws, as Chromium has one for tests."""
 
+import asyncio
 import base64
 import io
 
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, Route, expect
 
 from domain.photos import MIN_SHARPNESS
 from media.photos import sharpness_of
@@ -35,6 +36,13 @@ async def press(page: Page, name: str) -> None:
     await page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
 
 
+async def hold(page: Page, addresses: str) -> asyncio.Future[Route]:
+    """What the page asks for there, the first time: it waits until it is told to go on."""
+    asked: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await page.route(addresses, lambda route: asked.set_result(route), times=1)
+    return asked
+
+
 async def photos_of(system: System, request_id: str) -> list[dict[str, object]]:
     return list((await system.requester.view(request_id))["attachments"])
 
@@ -45,6 +53,7 @@ async def test_a_telephone_takes_photos_in_the_page_until_it_is_closed(portal: P
     async with portal.visit(size=PHONE, has_touch=True) as page:
         await page.goto(await link_of(system, request_id))
         await page.get_by_role("button", name="Commencer").click()
+        await page.wait_for_url("**/phone?link=*")  # with its scripts: before that, the device's own application opens
         await page.locator("label.of-camera").click()
         dialog = page.get_by_role("dialog")
         for taken in (1, 2):
@@ -61,6 +70,32 @@ async def test_a_telephone_takes_photos_in_the_page_until_it_is_closed(portal: P
         await page.wait_for_function(
             "document.querySelector('#camera video').srcObject === null && document.querySelector('#camera canvas').width === 0"
         )
+    assert len(await photos_of(system, request_id)) == before + 2
+
+
+async def test_a_photo_that_was_chosen_before_the_scripts_came_is_sent(portal: Portal, system: System) -> None:
+    """On a slow line: until then the field opens the device's own application, and nothing hears of the photo."""
+    request_id = await draft(system, patient=somebody_new())
+    before = len(await photos_of(system, request_id))
+    made = io.BytesIO()
+    Image.effect_noise((640, 480), 80).convert("RGB").save(made, "JPEG")
+    photo: FilePayload = {"name": "avant.jpg", "mimeType": "image/jpeg", "buffer": made.getvalue()}
+    async with portal.visit(size=PHONE, has_touch=True) as phone, portal.visit(system.requester) as desk:
+        await phone.goto(await link_of(system, request_id))
+        for page, script, field in (
+            (phone, "phone.js", "label.of-camera input"),
+            (desk, "uploads.js", "#slot-photos input[type=file]"),
+        ):
+            asked = await hold(page, f"**/static/{script}*")
+            if page is phone:
+                await page.get_by_role("button", name="Commencer").click(no_wait_after=True)
+            else:
+                await page.goto(f"/requests/{request_id}/edit", wait_until="commit")
+            route = await asked
+            await page.locator(field).first.set_input_files(photo)
+            await route.continue_()
+            sent = "[data-phone-lines] li[data-state=done]" if page is phone else "#slot-photos .gallery li"
+            await expect(page.locator(sent)).to_have_count(1 if page is phone else before + 2)
     assert len(await photos_of(system, request_id)) == before + 2
 
 

@@ -107,7 +107,10 @@ async def test_the_script_hears_what_became_of_a_save(portal_app: FastAPI, syste
             "diagnostic_impression": "Cataracte.",
             "next_screening": 1.5,
         }
-        overtaken = await http.post(page, data=bad, headers=headers)
+        again = ok(await http.post(page, data=bad, headers=headers))  # its answer was lost
+        assert (again["revision"], again["wrong"]) == (2, second["wrong"])
+        late = {**bad, "answers.diagnostic_impression": "Glaucome."}
+        overtaken = await http.post(page, data=late, headers=headers)
         assert (overtaken.status_code, overtaken.json()["revision"]) == (412, 2)
         without_script = await http.post(page, data={**bad, "revision": "2"})
         assert "Un nombre est attendu." in shown(without_script, 422)
