@@ -452,7 +452,7 @@ async def test_one_partner_of_a_clinic_answers_and_says_where(two: Two) -> None:
 
 async def test_what_is_shut_to_providers_is_shut_to_the_system_that_answers_for_them_and_to_no_other(two: Two) -> None:
     system = two.asks.system
-    silent = await know(system, two.asks.url, "Muette")
+    silent = await know(system, two.asks.url, "Autre")
     request_id = UUID(await submitted(system))
     said: dict[str, Any] = {"reason": "Parenté.", "set_by": UUID(system.administrator.id), "now": datetime.now(UTC)}
     async with system.services.database.session() as session:
