@@ -19,7 +19,7 @@ from web.session import check_same_site
 FIELD = "unsent"
 """The field of the sign-in page that carries a sealed form."""
 
-_NEVER_KEPT = {"password", "current", "new", "code", "passkey", "endpoint.secret"}
+_NEVER_KEPT = {"password", "current", "new", "code", "passkey", "endpoint.secret", "earlier"}
 
 _URLENCODED = "application/x-www-form-urlencoded"
 

@@ -15,7 +15,10 @@
   const open = async (link) => {
     if (link.hasAttribute("aria-busy")) return;
     if (!panel().hidden && opener === link.getAttribute("href")) return start();
-    if (!panel().hidden && !drop()) return;
+    if (!panel().hidden) {
+      if (!drop()) return;
+      empty(); // its words were given up: nobody is asked again when the other choice is there
+    }
     link.setAttribute("aria-busy", "true");
     wanted = link;
     let choice = null;

@@ -9,11 +9,11 @@
   const RETRIES = [2000, 4000, 8000, 15000]; // ms; the last one again and again
   const KEPT_ALIVE = 30000; // bytes; two calls at once may have 64 KiB
   const version = form.elements.version;
-  const earlier = form.elements.earlier; // what the last save took along, until it is answered: it may have arrived
+  const earlier = Leaving.earlierOf(form); // what the last save took along, until it is answered
   const status = document.querySelector("[data-save-status]");
   const conflict = document.getElementById("conflict");
 
-  let saved = "unsaved" in form.dataset ? null : written(); // what the server has
+  let saved = "unsaved" in form.dataset || [...form.elements].some(Leaving.isTyped) ? null : written(); // what the server has
   let sending = null; // the save that is on its way
   let wrong = {}; // fields whose value can't be stored
   let held = false; // the server or the person must be asked first
@@ -48,12 +48,17 @@
     timer = setTimeout(save, delay);
   }
 
+  /** Whether the server has what is written, and nothing else may have arrived after it. */
+  function isSaved() {
+    return written() === saved && !earlier.value;
+  }
+
   /** Send what is written unless it is saved; one call at a time. Resolves when nothing is on its way. */
   async function save({ asItIs = false } = {}) {
     clearTimeout(timer);
     if (sending) { await sending; return save({ asItIs }); }
     if (held || gone || left.isKept) return;
-    if (written() === saved && !earlier.value && !asItIs) return nothingUnsaved();
+    if (isSaved() && !asItIs) return nothingUnsaved();
     sending = send();
     await sending;
     sending = null;
@@ -81,7 +86,8 @@
     if (told.again) return failed(`${form.dataset.textFailed} ${told.said}`); // it opens again, or is submitted
     earlier.value = "";
     if (answer.ok) return done(what, told);
-    if (told.conflict) return what === written() ? ask(told) : later(0); // who is asked is shown what stands there now
+    if (what !== written()) return later(0); // of what stands there now it may be another answer
+    if (told.conflict) return ask(told);
     held = true; // for instance the request was submitted in another tab
     say(`${form.dataset.textFailed} ${told.said || ""}`);
   }
@@ -183,7 +189,7 @@
 
   if (conflict.childElementCount) offerChoice(version.value); // submitting found it first
   form.addEventListener("input", () => later(PAUSE));
-  form.addEventListener("focusout", () => { if (timer && written() !== saved) save(); });
+  form.addEventListener("focusout", () => { if (timer && !isSaved()) save(); });
   window.addEventListener("online", () => save());
   if (saved === null) later(PAUSE);
 
@@ -211,7 +217,7 @@
 
   function flush() {
     if (leaving || held || left.isKept) return;
-    if (written() === saved) return nothingUnsaved();
+    if (isSaved()) return nothingUnsaved();
     left.isUnsaved = true;
     const isUnderWay = sending && written() === earlier.value;
     if (!lost && navigator.onLine && (!sending || isUnderWay)) form.dispatchEvent(new Event("relais:leaving"));
@@ -219,16 +225,17 @@
     clearTimeout(timer);
     if (!isUnderWay) post(body()).catch(() => {});
   }
-  document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden && !isSaved()) save(); });
   window.addEventListener("pagehide", () => { flush(); if (!leaving) left.gone(); });
   window.addEventListener("beforeunload", (event) => {
     if (left.isKept) return;
-    if (!leaving && !held && written() !== saved) {
+    if (!leaving && !held && !isSaved()) {
       left.isUnsaved = true;
       save(); // now: the page that is asked for next may find it
     }
-    const atRisk = held || lost > 0 || Object.keys(wrong).length > 0;
-    if (!leaving && atRisk && (written() !== saved || Object.keys(wrong).length)) event.preventDefault();
+    const isTooLong = body().toString().length >= KEPT_ALIVE;
+    const atRisk = held || lost > 0 || isTooLong || Object.keys(wrong).length > 0;
+    if (!leaving && atRisk && (!isSaved() || Object.keys(wrong).length)) event.preventDefault();
   });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 

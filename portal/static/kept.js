@@ -80,8 +80,18 @@
       this.mark = entry(this.name)?.mark; // of what is kept: what was brought back or sent, and then changed, gets another one
       this.mine = new Set([this.mark]);
       this.isSettled = true;
-      this.touched = new Set(); // names of the fields that somebody writes into before what was kept is back
-      form.addEventListener("input", ({ target }) => { if (this.comesBack) this.touched.add(target.name); else this.changed(); });
+      this.touched = new Set(); // boxes, and names of other fields, that somebody changes before what was kept is back
+      form.addEventListener("input", ({ target }) => {
+        if (target !== form && !isKept(target)) return; // a password, a code: what is sent with it is the same
+        if (this.comesBack) this.touched.add(target.type === "checkbox" ? target : target.name);
+        else this.changed();
+      });
+      form.addEventListener("submit", (event) => { if (this.comesBack) this.waits(event); });
+      window.addEventListener("beforeunload", (event) => { if (this.comesBack && this.touched.size) event.preventDefault(); });
+    }
+
+    get savesItself() {
+      return false;
     }
 
     /** Hidden fields that are kept with what was written. */
@@ -94,25 +104,34 @@
       return "comesBack" in this.form.dataset;
     }
 
-    /** `begin` shows what is kept, and gives whether that is to be saved. */
-    async returns() {
+    /** `begin` shows what is kept, and gives whether anything came of it. */
+    returns() {
       const kept = entry(this.name);
-      if (!kept || this.shownAgain) return;
+      if (!kept || this.shownAgain) return this.nothingIsBack();
       this.form.dataset.comesBack = "";
-      let isToBeSaved = false;
-      try {
-        isToBeSaved = await this.begin(kept);
-      } finally {
+      this.back = this.begin(kept).catch(() => false).then((isBack) => {
         delete this.form.dataset.comesBack;
-      }
-      if (isToBeSaved || this.touched.size) this.form.dispatchEvent(new Event("input", { bubbles: true }));
+        if (this.touched.size || (isBack && this.savesItself)) this.form.dispatchEvent(new Event("input", { bubbles: true }));
+        return isBack;
+      });
+    }
+
+    nothingIsBack() {}
+
+    /** It would go without what is kept. Whoever sends it sees that first, if anything comes of it. */
+    waits(event) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      this.form.dispatchEvent(new Event("relais:not-sent", { bubbles: true })); // for static/typing.js
+      const button = event.submitter;
+      this.back.then((isBack) => { if (!isBack) this.form.requestSubmit(button); });
     }
 
     async write() {
       const mine = ++this.latest;
-      if (this.isSettled) this.mine.add(this.mark = crypto.randomUUID());
+      const mark = this.mark = crypto.randomUUID(); // another tab that has shown the words of before does not forget these
+      this.mine.add(mark);
       this.isSettled = false;
-      const { mark } = this;
       const box = await seal([...this.fields, ...this.withIt].map((field) => [field.name, field.value, isBox(field) && field.checked]));
       if (mine !== this.latest) return;
       try {
@@ -124,7 +143,7 @@
 
     add(more) {
       const kept = entry(this.name);
-      if (this.mine.has(kept?.mark)) localStorage.setItem(this.name, JSON.stringify({ ...kept, ...more }));
+      if (kept && this.mine.has(kept.mark)) localStorage.setItem(this.name, JSON.stringify({ ...kept, ...more }));
     }
 
     /** What another tab wrote stays. */
@@ -140,7 +159,7 @@
       let differs = false;
       for (const field of this.fields) {
         const found = state.find(([name, value]) => name === field.name && (!isBox(field) || value === field.value));
-        if (!found || this.touched.has(field.name)) continue; // it was not there
+        if (!found || this.touched.has(field) || this.touched.has(field.name)) continue; // it was not there
         differs ||= isBox(field) ? field.checked !== found[2] : !this.isSame(field.value, found[1]);
         if (isBox(field)) field.checked = found[2];
         else field.value = found[1];
@@ -216,7 +235,7 @@
         this.prose[0].focus();
       });
       this.tell(forget);
-      return false;
+      return true;
     }
   }
 
@@ -227,13 +246,17 @@
       this.version = form.elements.version || form.elements.revision;
       form.addEventListener("relais:saved", () => { if (!this.comesBack) this.remove(); });
       form.addEventListener("relais:leaving", () => this.leaves());
-      form.addEventListener("submit", () => { if (navigator.onLine && !this.comesBack) this.leaves(); });
+      form.addEventListener("submit", () => { if (navigator.onLine) this.leaves(); });
       this.returns();
+    }
+
+    get savesItself() {
+      return true;
     }
 
     /** What was saved without an answer: where it has arrived, the version that came of it is this writer's own. */
     get withIt() {
-      return [this.form.elements.earlier];
+      return [this.form.elements.earlier].filter(Boolean);
     }
 
     besides() {
@@ -264,15 +287,22 @@
       return this.fields.filter((field) => !field.matches("[data-day], [inputmode]")).every(isAsKept);
     }
 
+    /** What was written before the scripts had come is kept from now on; static/draft.js and static/report.js save it. */
+    async nothingIsBack() {
+      await loaded;
+      if (!this.shownAgain && this.fields.some(Leaving.isTyped)) this.changed();
+    }
+
     async begin(kept) {
       await loaded;
+      for (const field of this.fields.filter(Leaving.isTyped)) this.touched.add(field.type === "checkbox" ? field : field.name);
       const hasArrived = kept.isLeft && kept.version !== this.version.value && await this.isShown(kept);
       if (hasArrived || !(await this.bringBack(kept))) {
         this.remove();
         return false;
       }
       this.version.value = kept.version;
-      this.form.elements.earlier.value = (await open(kept)).find(([name]) => name === "earlier")?.[1] || "";
+      Leaving.earlierOf(this.form).value = (await open(kept)).find(([name]) => name === "earlier")?.[1] || "";
       this.tell();
       return true;
     }

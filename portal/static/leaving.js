@@ -9,6 +9,20 @@ class Leaving {
   #form;
   #mark;
 
+  /** Where the last save is remembered until it is answered: it may have arrived. A page made by the version before has no such field. */
+  static earlierOf(form) {
+    return form.elements.earlier ?? form.appendChild(Object.assign(document.createElement("input"), { type: "hidden", name: "earlier" }));
+  }
+
+  /** Whether somebody has written into that field since the page was made: also before its scripts had come. */
+  static isTyped(field) {
+    if (!field.name) return false;
+    if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+    if (!field.matches("select")) return field.matches("textarea, input:not([type=hidden], [type=file])") && field.value !== field.defaultValue;
+    const usual = [...field.options].find((option) => option.defaultSelected) || field.options[0];
+    return field.value !== (usual?.value ?? "");
+  }
+
   constructor(form, save) {
     this.#form = form;
     document.addEventListener("relais:locks", ({ detail }) => detail.push(save()));

@@ -5,9 +5,10 @@
   if (!form) return;
   const line = document.getElementById("saved");
   const overtaken = document.getElementById("overtaken");
-  const LARGEST_AT_THE_END = 60_000; // what browsers still send for a page that is being left
+  const LARGEST_AT_THE_END = 30_000; // bytes that browsers still send for a page that is being left; two calls at once have 64 KiB
 
-  const { revision, earlier } = form.elements; // what the last save took along, until it is answered: it may have arrived
+  const { revision } = form.elements;
+  const earlier = Leaving.earlierOf(form); // what the last save took along, until it is answered
   let changed = false; // something was typed that no save has taken along
   let saving = null; // the save that is on its way
   let stuck = ""; // why not all is saved: "overtaken", "refused", "lost" (the connection), "wrong" (what stands in a field)
@@ -57,7 +58,7 @@
     const done = await saving;
     saving = null;
     if (!done || isLess) changed = true;
-    return done && isLess ? save() : done && !changed;
+    return isLess && (done || stuck === "wrong") ? save() : done && !changed;
   };
 
   /** Also when the page is left meanwhile, unless it is more than browsers let go along. */
@@ -119,7 +120,7 @@
     timer = setTimeout(save, 1_000);
   };
 
-  if ("unsaved" in form.dataset) soon();
+  if ("unsaved" in form.dataset || [...form.elements].some(Leaving.isTyped)) soon();
   form.addEventListener("input", soon);
   form.addEventListener("change", soon);
   form.addEventListener("focusout", () => { if (changed && stuck !== "lost") save(); });

@@ -7,11 +7,11 @@ from functools import partial
 from playwright.async_api import APIResponse, Page, Route, expect
 
 from tests.eventually import eventually
-from tests.journeys import accepted, draft, ok
+from tests.journeys import accepted, draft, ok, reported
 from tests.portal.browsing import Portal, sign_in
 from tests.portal.test_story import done
 from tests.portal.wire import wire_to
-from tests.system import Clinician, System
+from tests.system import PASSWORD, Clinician, System
 
 WRITTEN = "Depuis quand saigne-t-elle?\n« Récidive »"
 KEPT = "() => Object.keys(localStorage).filter((name) => name.startsWith('relais-typed'))"
@@ -246,6 +246,60 @@ async def test_who_writes_before_all_is_back_has_both(portal: Portal, system: Sy
         await expect(again.locator("#conflict")).to_be_empty()
     answers = (await system.requester.view(begun))["answers"]
     assert (answers["question"], answers["investigations"]) == (WRITTEN, "Ensuite.")
+
+
+async def test_what_is_submitted_before_all_is_back_waits_for_it(portal: Portal, system: System) -> None:
+    begun = await draft(system)
+    address = f"/requests/{begun}/edit"
+    async with portal.visit(system.requester) as page:
+        await page.goto(address)
+        await lose_the_line(page)
+        await page.locator("[name='answers.question']").fill(WRITTEN)
+        await expect_kept(page)
+        await page.context.new_page()
+        await page.close()
+        (again,) = page.context.pages
+        await again.context.set_offline(False)
+        await again.add_init_script(f"({SLOW})()")
+        await again.goto(address)
+        await again.locator("button[name=do][value=submit]").last.click()
+        await again.evaluate("relaisOpens()")
+        await expect(again.locator("[name='answers.question']")).to_have_value(WRITTEN)
+        await expect(again.get_by_text(BACK)).to_be_visible()
+        assert (await system.requester.view(begun))["status"] == "draft"
+        await eventually(partial(has_nothing_kept, again))
+    assert (await system.requester.view(begun))["answers"]["question"] == WRITTEN
+
+
+async def test_what_arrived_unheard_acts_once_also_where_a_password_goes_with_it(portal: Portal, system: System) -> None:
+    request_id = await reported(system)
+    address = f"/requests/{request_id}/addendum"
+
+    async def signs(page: Page) -> None:
+        await page.locator("[name=password]").fill(PASSWORD)
+
+    async def addenda() -> int:
+        return [one["kind"] for one in (await system.provider.view(request_id))["documents"]].count("addendum")
+
+    async def is_there() -> bool:
+        return await addenda() == 1
+
+    async with wire_to(portal.address) as wire, Portal(wire.address, portal.browser).visit(system.provider) as page:
+        accept_leaving(page)
+        await page.goto(address)
+        await write(page, "text")
+        await signs(page)
+        wire.is_deaf = True
+        async with page.expect_event("requestfailed", lambda request: request.method == "POST"):
+            await page.get_by_role("button", name="Signer et envoyer").click(no_wait_after=True)
+        await eventually(is_there)
+        wire.mend()
+        await eventually(partial(goes_to, page, address))
+        await expect_back(page, "text")
+        await signs(page)
+        await page.get_by_role("button", name="Signer et envoyer").click()
+        await page.wait_for_url(f"**/requests/{request_id}*")
+    assert await addenda() == 1
 
 
 async def answered_with(answer: APIResponse, route: Route) -> None:
