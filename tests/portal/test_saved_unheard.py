@@ -99,6 +99,25 @@ async def test_newer_words_go_along_when_a_page_is_left_while_it_saves(
             await expect_no_question(page)
 
 
+async def test_what_was_changed_back_while_it_is_saved_is_saved_as_it_is(portal: Portal, system: System) -> None:
+    """The save arrives; what it took along does not stay because the words are those of before again."""
+    for who, address, name in saving_forms(system, await draft(system), await accepted(system)):
+        async with portal.visit(who) as page:
+            accept_leaving(page)
+            saves = Saves(page, address)
+            await saves.write(name)
+            route = await saves.held
+            assert (await route.fetch()).ok
+            before = await page.locator(f"[name='{name}']").evaluate("field => field.defaultValue")
+            await page.locator(f"[name='{name}']").fill(before)
+            await page.goto("/account")
+            await eventually(partial(is_saved, system, address, name, before))
+            await page.goto(address)
+            await expect(page.locator(f"[name='{name}']")).to_have_value(before)
+            await eventually(partial(has_nothing_kept, page))
+            await expect_no_question(page)
+
+
 async def test_newer_words_that_only_the_browser_has_are_saved_over_their_own_beginning(
     portal: Portal, system: System
 ) -> None:

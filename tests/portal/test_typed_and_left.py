@@ -271,7 +271,9 @@ async def test_what_is_submitted_before_all_is_back_waits_for_it(portal: Portal,
     assert (await system.requester.view(begun))["answers"]["question"] == WRITTEN
 
 
-async def test_what_arrived_unheard_acts_once_also_where_a_password_goes_with_it(portal: Portal, system: System) -> None:
+async def test_what_arrived_unheard_acts_once_also_where_a_password_goes_with_it(
+    portal: Portal, system: System
+) -> None:
     request_id = await reported(system)
     address = f"/requests/{request_id}/addendum"
 
