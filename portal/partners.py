@@ -1,6 +1,7 @@
 """The terms of a partner, for administrators of its clinic: how its messages are taken, where it is told, and how that goes."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,8 +19,9 @@ from domain.told_partners import NO_ANSWER, NOT_READY, Authorization, Documents,
 from portal import pages
 from portal.errors import done, fields_of, links_to, summary
 from portal.pages import Visit, VisitOf
-from portal.webhooks import ERRORS, REASONS, REPLAY_DAYS, STATES
+from portal.webhooks import ERRORS, REASONS, REPLAY_DAYS, STATES, days_in
 from translations import gettext_noop as _
+from translations.problems import FIELD_PROBLEMS
 from translations.words import LOST_MESSAGES
 from use_cases import partner_endpoints, partners, service_accounts
 from use_cases.administrators import Administrator
@@ -27,7 +29,7 @@ from use_cases.catalogue import newest_offerings
 from use_cases.lost_messages import SEES_LOST
 from use_cases.partner_endpoints import EndpointView, ToldMessageView
 from use_cases.partner_sender import NO_TOKEN, NOT_MADE
-from use_cases.partners import PartnerTerms, PartnerView
+from use_cases.partners import MOST_NAMES, PartnerTerms, PartnerView, as_matched
 from use_cases.problems import FieldFault, Problem
 from use_cases.service_accounts import ServiceAccountView
 
@@ -51,6 +53,7 @@ COUNTS: Mapping[MessageState, str] = {
 
 FAULTS: Mapping[str, str] = {
     **ERRORS,
+    **{code: FIELD_PROBLEMS[code] for code in ("port_not_allowed", "not_https", "not_a_web_address")},
     "timeout": _("It did not answer within a minute."),
     NO_TOKEN: _("No token was given: look at the token address, the client id and the secret or the key."),
     NOT_MADE: _("The message can’t be made here: whoever runs Relais can say why."),
@@ -106,7 +109,10 @@ _PLACES = {
 }
 _OF_OFFERINGS = "offerings."
 _SECRET = "endpoint.secret"  # noqa: S105 - the name of a field
-_TWICE = _("Two service offerings have the same name here.")
+_OF_PLACES = frozenset({"same_name", "too_many"})
+"""What the form itself says of its places: a place may be named as something that the partner calls otherwise."""
+
+_IS_NOT_TOLD = _("A partner that answers requests is told of them by messages: say where, or uncheck this.")
 _TYPE_IT_AGAIN = _("What was typed here is not kept in a page: type it again.")
 _A_DAY = timedelta(days=1)
 
@@ -152,7 +158,7 @@ async def _turn(visit: Visit, account_id: UUID, on: bool, sentence: str) -> Resp
 async def replay(account_id: UUID, visit: VisitOf) -> Response:
     """Send all once more that did not arrive, of so many days."""
     form, by = await visit.form(), Administrator.of(visit.caller)
-    since = datetime.now(UTC) - (pages.number_in(form, "days") or 1) * _A_DAY
+    since = datetime.now(UTC) - days_in(form) * _A_DAY
     return await _done(
         visit,
         account_id,
@@ -201,6 +207,7 @@ async def _one(
         "partner",
         because=error,
         system=system,
+        version=_version(form if is_written else None, error) or system.version,
         terms=terms,
         messages_address=f"{visit.services.settings.public_url}/fhir/$process-message",
         hindrance=hindrance_of(system),
@@ -230,6 +237,14 @@ async def _one(
     )
 
 
+def _version(form: FormData | None, error: Problem | Refusal | None) -> int | None:
+    """The version in which what is written was seen, for a correction overwrites no more than the form would have; the newest
+    one for whoever was told that somebody was faster.
+    """
+    is_told = error is not None and error.code == "account_changed"
+    return None if form is None or is_told else pages.number_in(form, "version")
+
+
 # What the page shows
 
 
@@ -246,20 +261,31 @@ def why(message: ToldMessageView) -> tuple[str, str]:
     """Why a message has not arrived, in words and as it was told; empty for one that has, or was not tried."""
     if message.state in (MessageState.DELIVERED, MessageState.DROPPED):
         return "", ""
-    status = "" if message.last_status is None else f"HTTP {message.last_status}"
     if message.last_error is not None:
-        return FAULTS.get(message.last_error, BROKEN), status
-    if message.answered is not None:
-        return TURNED_DOWN, message.answered
-    if message.last_status is None:
+        return _of_error(message.last_error, message)
+    if message.last_status is None and message.answered is None:
         return (NOT_TRIED, "") if message.state is MessageState.FAILED else ("", "")
-    return _of_status(message.last_status), status
+    return _of_answer(message), message.answered or _http(message)
 
 
-def _of_status(status: int) -> str:
+def _of_error(code: str, message: ToldMessageView) -> tuple[str, str]:
+    if code == NOT_READY and message.state is MessageState.FAILED:
+        return NOT_TRIED, ""
+    return FAULTS.get(code, BROKEN), _http(message)
+
+
+def _http(message: ToldMessageView) -> str:
+    return "" if message.last_status is None else f"HTTP {message.last_status}"
+
+
+def _of_answer(message: ToldMessageView) -> str:
+    """What an answer means. One to the message that was not final asks for another try."""
+    status = message.last_status or 0
+    if message.answered is not None or 200 <= status < 300:
+        return TURNED_DOWN if message.state is MessageState.REFUSED else BROKEN
     if status in (401, 403):
         return NOT_BELIEVED
-    if status in (404, 405, 410):
+    if status in (404, 405, 410) or 300 <= status < 400:
         return NOT_THERE
     return BROKEN if status >= 500 or status in (408, 425, 429) else TURNED_DOWN
 
@@ -296,8 +322,11 @@ def _wrong(visit: Visit, form: FormData | None, error: Problem | Refusal | None)
     if form is None or error is None:
         return {}
     wrong: dict[str, str] = {}
+    named = list(_named(form))
+    faults = error.errors if isinstance(error, Problem) else ()
+    places = {fault.field for fault in faults if fault.code in _OF_PLACES}
     for field, sentence in fields_of(error, visit.language, _PLACES).items():
-        wrong.setdefault(_field_of(field, form), sentence)
+        wrong.setdefault(field if field in places else _field_of(field, named), sentence)
     return wrong
 
 
@@ -312,7 +341,7 @@ def _untold_secret(visit: Visit, form: FormData | None, error: Problem | Refusal
     return {_SECRET: visit.say(_TYPE_IT_AGAIN)} if is_taken and may_be_typed else {}
 
 
-def _field_of(field: str, form: FormData) -> str:
+def _field_of(field: str, named: Sequence[tuple[str, str]]) -> str:
     """The field of the page for a place in the terms: names of services, and systems of licences, stand in one text."""
     if field.startswith("licence_systems."):
         return "licence_systems"
@@ -321,7 +350,7 @@ def _field_of(field: str, form: FormData) -> str:
     if not field.startswith(_OF_OFFERINGS):
         return field
     said = field.removeprefix(_OF_OFFERINGS)
-    places = [(name, place) for place, name in _named(form) if said == name or said.startswith(f"{name}.")]
+    places = [(name, place) for place, name in named if said == name or said.startswith(f"{name}.")]
     return max(places)[1] if places else field
 
 
@@ -331,9 +360,11 @@ def _field_of(field: str, form: FormData) -> str:
 def _terms(form: FormData) -> PartnerTerms:
     """The terms, as the form says them. Raises ValidationError, Problem `invalid_input`."""
     texts = _texts(form, "liaison_id", "dispatch_clinic_id", "language", "default_offering", "event_system")
-    faults = [*_of_two_names(form)]
+    faults = [*_of_names(list(_named(form)))]
     if form.get("told") not in ("yes", "no"):
         faults.append(FieldFault("told", "required"))
+    if form.get("told") == "no" and form.get("performs") == "yes":
+        faults.append(FieldFault("performs", "not_an_option", _IS_NOT_TOLD))
     if "dispatch_clinic_id" not in texts:
         faults.append(FieldFault("dispatch_clinic_id", "required"))
     if faults:
@@ -367,11 +398,16 @@ def _named(form: FormData) -> Iterator[tuple[str, str]]:
             yield from ((place, name) for name in dict.fromkeys(_lines(form, place)))
 
 
-def _of_two_names(form: FormData) -> Iterator[FieldFault]:
-    """What two service offerings are called by means neither."""
-    names = [name for _place, name in _named(form)]
-    places = {place: 0 for place, name in _named(form) if names.count(name) > 1}
-    yield from (FieldFault(place, "not_each_once", _TWICE) for place in places)
+def _of_names(named: Sequence[tuple[str, str]]) -> Iterator[FieldFault]:
+    """What two service offerings are called by means neither; and how many names there may be."""
+    if len(named) > MOST_NAMES:
+        [(place, _count)] = Counter(place for place, _name in named).most_common(1)
+        yield FieldFault(place, "too_many", limit=MOST_NAMES)
+        return
+    each = {(place, as_matched(name)) for place, name in named}
+    times = Counter(name for _place, name in each)
+    places = {place: 0 for place, name in named if times[as_matched(name)] > 1}
+    yield from (FieldFault(place, "same_name") for place in places)
 
 
 def _lines(form: FormData, name: str) -> list[str]:

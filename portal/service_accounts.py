@@ -244,7 +244,7 @@ async def _one(
         sides=SIDES,
         field_words=SYSTEM_FIELDS,
         term_words=TERMS,
-        partner=await partners.find_partner(visit.services, by, account_id),
+        partner=await partners.summarize_partner(visit.services, by, account_id),
         hindrance=hindrance_of(system),
         endpoint_states=ENDPOINT_STATES,
         states=STATES,

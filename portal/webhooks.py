@@ -244,7 +244,7 @@ async def remove(webhook_id: UUID, visit: VisitOf) -> Response:
 async def replay(webhook_id: UUID, visit: VisitOf) -> Response:
     """Send all once more that has failed, of so many days."""
     form, by = await visit.form(), Administrator.of(visit.caller)
-    since = datetime.now(UTC) - (pages.number_in(form, "days") or 1) * _A_DAY
+    since = datetime.now(UTC) - days_in(form) * _A_DAY
     return await _done(
         visit,
         webhook_id,
@@ -346,6 +346,12 @@ async def _message(
 
 def _secret(visit: Visit, given: GivenWebhookSecret) -> Response:
     return visit.page("webhook_secret", webhook=given.webhook, secret=given.secret)
+
+
+def days_in(form: FormData) -> int:
+    """Of how many days it is to be sent again; of one, where the form says what nobody can choose."""
+    text = str(form.get("days"))
+    return int(text) if text in REPLAY_DAYS else 1
 
 
 def _said(form: FormData) -> dict[str, Any]:

@@ -446,6 +446,8 @@ async def _send_again(session: AsyncSession, partner_id: uuid.UUID, *which: Colu
         next_attempt=func.now(),
         settled_at=None,
         told_to=case((ToldMessage.event.in_(SENT), ToldMessage.told_to), else_=None),
+        last_status=None,
+        last_error=None,
         answered=None,
     )
     done = await session.execute(pending, execution_options={"synchronize_session": False})

@@ -353,6 +353,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "not_a_time": _("A time with its zone such as 2026-11-22T09:30:00Z is expected."),
     "not_an_id": _("An id (a UUID) is expected."),
     "not_an_object": _("A JSON object is expected."),
+    "same_name": _("Two service offerings have the same name here."),
     "not_each_once": _("Each id is named once."),
     "provider_or_clinic": _("Name either provider_id or clinic_id."),
     "account_or_role": _("Name either account_id, or clinic_id and role."),

@@ -136,6 +136,14 @@ class EndpointView(_Where, View):
     )
 
 
+class EndpointSummary(View):
+    """Where a partner is told, and whether that goes."""
+
+    url: str
+    state: EndpointState
+    failing_since: datetime | None
+
+
 class ToldMessagePage(View):
     """Messages to a partner, the newest first."""
 
@@ -171,6 +179,14 @@ async def view_of(session: AsyncSession, by: Administrator, partner_id: UUID) ->
         messages=await partner_outbox.count_by_state(session, partner_id, counted, shut),
         last_fault=_shown(fault) if fault is not None else None,
     )
+
+
+async def summary_of(session: AsyncSession, partner_id: UUID) -> EndpointSummary | None:
+    """The same in short; no message is looked at."""
+    endpoint = await partner_outbox.load(session, partner_id)
+    if endpoint is None:
+        return None
+    return EndpointSummary(url=endpoint.url, state=endpoint.state, failing_since=endpoint.failing_since)
 
 
 async def list_messages(
@@ -223,6 +239,7 @@ async def keep(
     is_new = before is None or before.url != terms.url
     endpoint = before or PartnerEndpoint(account_id=account_id, state=EndpointState.UNVERIFIED)
     was_on = before is not None and before.state is not EndpointState.DISABLED
+    off_as = before.disabled_reason if before is not None and terms.enabled is None else None
     said = {**_terms(terms), "sealed_secret": sealed, "public_key": public}
     others = {name for name, value in said.items() if before is None or getattr(before, name) != value}
     for name, value in said.items():
@@ -235,7 +252,7 @@ async def keep(
         _begin_anew(endpoint)
     session.add(endpoint)
     await session.flush()
-    await _turn(session, endpoint, now, on=wanted)
+    await _turn(session, endpoint, now, on=wanted, off_as=off_as or DisabledReason.BY_HAND)
     others |= {"enabled"} if was_on is not wanted else set()
     named = sorted(others - {"sealed_secret"} | ({"secret"} if "sealed_secret" in others else set()))
     return _noted(host, endpoint, named)
@@ -286,7 +303,14 @@ def _is_wanted(terms: EndpointTerms, before: PartnerEndpoint | None) -> bool:
     return terms.enabled
 
 
-async def _turn(session: AsyncSession, endpoint: PartnerEndpoint, now: datetime, *, on: bool) -> None:
+async def _turn(
+    session: AsyncSession,
+    endpoint: PartnerEndpoint,
+    now: datetime,
+    *,
+    on: bool,
+    off_as: DisabledReason = DisabledReason.BY_HAND,
+) -> None:
     """What was off has to answer once more before more than one message goes there."""
     is_off = endpoint.state is EndpointState.DISABLED
     if on and is_off:
@@ -294,7 +318,7 @@ async def _turn(session: AsyncSession, endpoint: PartnerEndpoint, now: datetime,
         endpoint.version = new_id()
         await session.flush()
     elif not on and not is_off:
-        await partner_outbox.disable(session, endpoint, DisabledReason.BY_HAND, now)
+        await partner_outbox.disable(session, endpoint, off_as, now)
 
 
 def _begin_anew(endpoint: PartnerEndpoint) -> None:

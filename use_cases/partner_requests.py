@@ -37,7 +37,7 @@ from use_cases.commands import Call, CommandReceipt, Order, carry_out, must_be_a
 from use_cases.drafts import DraftChanges, NewDraft
 from use_cases.orders import AdditionBody, AnswerBody, FollowUpBody, ReasonBody, Resubmit, Submit
 from use_cases.partner_messages import locked
-from use_cases.partners import asking, asking_again
+from use_cases.partners import as_matched, asking, asking_again
 from use_cases.places import NoVerdictProblem
 from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.received_forms import Fitted, changes, fitted, lines_told, merged
@@ -446,9 +446,9 @@ class Way:
 
     def _offering(self) -> str:
         """Which offering is meant. Raises Problem `unknown_offering`."""
-        known = {name.casefold(): code for name, code in self.partner.offerings.items()}
+        known = {as_matched(name): code for name, code in self.partner.offerings.items()}
         for name in self.said.services:
-            if code := known.get(name.casefold()):
+            if code := known.get(as_matched(name)):
                 return str(code)
         own = next(
             (code for name in self.said.services if (code := name.replace(".", "_")) in self.services.offerings), None

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
@@ -13,7 +14,7 @@ from domain.messages import ONTARIO
 from domain.model import ONE_LINE, SAYS_SOMETHING, Frozen, KeptName
 from domain.offerings import Code
 from domain.requests import Role
-from domain.texts import plain
+from domain.texts import composed, plain
 from records import partners, people
 from records.models import Account, Partner
 from translations import LANGUAGES
@@ -23,7 +24,7 @@ from use_cases import partner_endpoints, policy
 from use_cases.administrators import Administrator
 from use_cases.caller import Caller
 from use_cases.names import full_name
-from use_cases.partner_endpoints import EndpointTerms, EndpointView
+from use_cases.partner_endpoints import EndpointSummary, EndpointTerms, EndpointView
 from use_cases.problems import FieldFault, Problem
 from use_cases.said import Licence
 from use_cases.service_accounts import changing, system_to_see
@@ -31,6 +32,9 @@ from use_cases.services import Services
 from use_cases.views import View
 
 LATELY = timedelta(days=7)
+
+MOST_NAMES = 200
+"""Names that a partner has for service offerings."""
 
 _NO_LIAISON = _("This person does not ask for advice at the clinic (any more).")
 _OTHER_PERFORMS = _("Another system answers for this clinic already.")
@@ -47,6 +51,11 @@ _LICENCE_SYSTEMS = (
     "identifier counts that the message calls a licence (types `MD`, `LN`, `DN`, `RN` and `NP`)."
 )
 _QUEBEC = "https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-license-physician"
+
+
+def as_matched(name: str) -> str:
+    """A name of a service, as those of messages and of terms are compared."""
+    return composed(composed(name.strip()).casefold())
 
 
 class _Terms(Frozen):
@@ -71,7 +80,7 @@ class _Terms(Frozen):
     )
     offerings: dict[KeptName, Code] = Field(
         {},
-        max_length=200,
+        max_length=MOST_NAMES,
         description="Which service offering a service is, by the code or the name that the partner has for it.",
         examples=[{"DERM-01": "teledermatology"}],
     )
@@ -92,6 +101,16 @@ class PartnerTerms(_Terms):
         description="Where the partner is told, by messages, what becomes of its requests; it is not told when empty.",
     )
 
+    @field_validator("offerings", mode="before")
+    @classmethod
+    def _mean_one_each(cls, offerings: object) -> object:
+        """Before names are composed: two that are written in different ways would be one then, and one of them lost."""
+        meant: dict[str, object] = {}
+        for name, code in offerings.items() if isinstance(offerings, dict) else ():
+            if isinstance(name, str) and meant.setdefault(as_matched(name), code) != code:
+                raise PydanticCustomError("same_name", "two service offerings have the same name")
+        return offerings
+
 
 class PartnerView(_Terms, View):
     """How the messages of a system are taken, and where it is told."""
@@ -108,6 +127,15 @@ class PartnerView(_Terms, View):
     )
 
 
+class PartnerSummary(View):
+    """Whether a system is a partner's, and how that goes, without looking at each of its messages."""
+
+    performs: bool
+    refused_lately: int
+    waiting: int
+    endpoint: EndpointSummary | None
+
+
 class PartnerChoices(View):
     """Whom and what the terms of a system may name now, by id."""
 
@@ -121,6 +149,21 @@ async def find_partner(services: Services, by: Administrator, account_id: UUID) 
         account = (await system_to_see(session, by, account_id)).account
         known = await partners.load(session, account_id)
         return None if known is None else await _view(session, by, account, known)
+
+
+async def summarize_partner(services: Services, by: Administrator, account_id: UUID) -> PartnerSummary | None:
+    """The same in short, for a page that is looked at for something else. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        await system_to_see(session, by, account_id)
+        known = await partners.load(session, account_id)
+        if known is None:
+            return None
+        return PartnerSummary(
+            performs=known.performs,
+            refused_lately=await partners.count_refused(session, account_id, datetime.now(UTC) - LATELY),
+            waiting=await partners.count_waiting(session, account_id),
+            endpoint=await partner_endpoints.summary_of(session, account_id),
+        )
 
 
 async def read_partner(services: Services, by: Administrator, account_id: UUID) -> PartnerView:
@@ -165,19 +208,19 @@ async def keep_partner(
         said["dispatch_clinic_id"] = terms.dispatch_clinic_id or at.account.clinic_id
         others = sorted(name for name, value in said.items() if before is None or getattr(before, name) != value)
         settings = services.settings
-        if not others and await partner_endpoints.says_the_same(at.session, settings, account_id, terms.endpoint):
-            return await _view(at.session, by, at.account, Partner(account_id=account_id, **said))
-        if expected_version not in (None, at.account.version):
-            raise Problem("account_changed")
-        partner = Partner(account_id=account_id, **said)
-        await _check(at.session, at.account.clinic_id, partner, performed=before is not None and before.performs)
-        changes = _changes(before, partner, others)  # before the row is another one
-        await partners.keep(at.session, partner)
-        told = await partner_endpoints.keep(
-            *(at.session, settings, account_id, terms.endpoint, at.now), by=by.hand.account_id
-        )
-        at.note(AccountEventKind.CHANGED, {**changes, **told})
-        return await _view(at.session, by, at.account, partner)
+        is_same = not others and await partner_endpoints.says_the_same(at.session, settings, account_id, terms.endpoint)
+        if not is_same:
+            if expected_version not in (None, at.account.version):
+                raise Problem("account_changed")
+            partner = Partner(account_id=account_id, **said)
+            await _check(at.session, at.account.clinic_id, partner, performed=before is not None and before.performs)
+            changes = _changes(before, partner, others)  # before the row is another one
+            await partners.keep(at.session, partner)
+            told = await partner_endpoints.keep(
+                *(at.session, settings, account_id, terms.endpoint, at.now), by=by.hand.account_id
+            )
+            at.note(AccountEventKind.CHANGED, {**changes, **told})
+    return await read_partner(services, by, account_id)  # its messages are counted while nobody waits for the clinic
 
 
 def _check_offerings(services: Services, terms: PartnerTerms) -> None:
@@ -198,13 +241,12 @@ async def turn_endpoint(services: Services, by: Administrator, account_id: UUID,
     said to where.
     """
     async with changing(services, by, account_id) as at:
-        known = await partners.load(at.session, account_id)
-        if known is None:
+        if await partners.load(at.session, account_id) is None:
             raise Problem("not_found")
         changes = await partner_endpoints.turn(at.session, account_id, at.now, on=on)
         if changes:
             at.note(AccountEventKind.CHANGED, changes)
-        return await _view(at.session, by, at.account, known)
+    return await read_partner(services, by, account_id)
 
 
 async def _check(session: AsyncSession, clinic_id: UUID, partner: Partner, *, performed: bool) -> None:

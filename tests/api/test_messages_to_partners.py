@@ -151,6 +151,12 @@ async def test_it_is_administered_as_the_terms_are(system: System, face: FastAPI
     assert answer.json()["errors"][0]["code"] == "not_https"
     for wrong in ({"event_system": "a\0b"}, {"event_system": " "}, {"licence_systems": ["a\0b"]}):
         problem(await keep(system, partner, at(requester), **wrong), 422, "invalid_input")
+    for name, other in (("DERM-01", "derm-01"), ("Café", "Cafe\u0301")):  # as messages are matched
+        twice = await keep(system, partner, None, offerings={name: "teledermatology", other: "wound_care"})
+        [fault] = problem(twice, 422, "invalid_input")["errors"]
+        assert (fault["field"], fault["code"]) == ("offerings", "same_name")
+        ok(await keep(system, partner, None, offerings={name: "teledermatology", other: "teledermatology"}))
+    ok(await keep(system, partner, None))
     token = {"authorization": "client_secret", "secret": "s3cret"}
     faults = (await keep(system, partner, at(requester, **token))).json()["errors"]
     assert {fault["field"] for fault in faults} == {"endpoint.token_url", "endpoint.client_id"}

@@ -16,7 +16,8 @@ from playwright.async_api import Page, expect
 from domain.messages import MessageEvent
 from domain.requests import Role
 from domain.told_partners import MessageState
-from records import people
+from domain.webhooks import DisabledReason
+from records import partner_outbox, people
 from records.ids import new_id
 from records.models import Clinic, ToldMessage
 from tests.api.test_service_accounts import connected
@@ -159,10 +160,19 @@ async def test_what_is_wrong_stands_at_its_field(portal_app: FastAPI, house: Hou
         ambiguous = await sent(http, house, **right, **twice)
         for field in twice:
             assert "même nom" in said_at(ambiguous.text, field), field
+        for other in ("derm-01", "Cafe\u0301"):  # as messages are matched
+            alike = {"offerings.teledermatology": "wound_care\nDERM-01\nCafé", "offerings.wound_care": other}
+            ambiguous = await sent(http, house, **right, **alike)
+            assert [bool(said_at(ambiguous.text, field)) for field in alike] == [True, True], other
+        many = "\n".join(f"DERM-{number}" for number in range(201))
+        crowded = await sent(http, house, **right, **{"offerings.teledermatology": "A", "offerings.wound_care": many})
+        assert "200" in said_at(crowded.text, "offerings.wound_care")
+        assert not said_at(crowded.text, "offerings.teledermatology")
         long = await sent(http, house, **right, **{"endpoint.url": URL, "offerings.wound_care": f"B\n{'x' * 81}"})
         assert said_at(long.text, "offerings.wound_care")
         alone = await sent(http, house, liaison_id=house.liaison.id, told="no", performs="yes")
-        assert said_at(alone.text, "told")
+        assert "par des messages" in said_at(alone.text, "performs")
+        assert not said_at(alone.text, "told")
         stranger = await sent(http, house, liaison_id=str(uuid4()), told="no")
         assert "ne demande pas, ou plus, d’avis" in said_at(stranger.text, "liaison_id")
         elsewhere = await sent(http, house, liaison_id=house.liaison.id, told="no", dispatch_clinic_id=str(uuid4()))
@@ -223,11 +233,76 @@ async def test_two_administrators_do_not_overwrite_each_other(portal_app: FastAP
         assert "Quelqu’un d’autre a changé ce compte" in shown(late, 412)
         assert "DERM-02" in late.text
         assert (await house.terms())["offerings"] == {}
+        corrected = form_to(
+            late.text, house.page
+        ).as_shown  # it was said that somebody was faster, and what one wrote counts
+        assert (await http.post(house.page, data=corrected)).status_code == 303
+        assert set((await house.terms())["offerings"]) == {"DERM-02"}
+    before = (await house.terms())["version"]
     stale = {"liaison_id": house.liaison.id, "language": "en"}
     answer = await house.boss.http.put(f"/api/v1{house.page}", json=stale, headers={"If-Match": f'"{before - 1}"'})
     assert answer.status_code == 412
     fresh = {"If-Match": (await house.boss.get(house.page)).headers["ETag"]}
     assert (await house.boss.http.put(f"/api/v1{house.page}", json=stale, headers=fresh)).status_code == 200
+
+
+async def test_a_correction_overwrites_nothing_that_was_not_seen(portal_app: FastAPI, house: House) -> None:
+    await house.say()
+    async with visitor(portal_app, house.boss) as http:
+        page = (await http.get(house.page)).text
+        form = {**form_to(page, house.page).as_shown, "told": "yes"}
+        await house.say(offerings={"DERM-01": "teledermatology"})
+        wrong = await http.post(house.page, data=form)
+        assert said_at(shown_html(wrong, 422), "endpoint.url")
+        corrected = {**form_to(wrong.text, house.page).as_shown, "told": "no"}
+        shown(await http.post(house.page, data=corrected), 412)
+        assert set((await house.terms())["offerings"]) == {"DERM-01"}
+    who = {"liaison_id": house.liaison.id, "dispatch_clinic_id": str(house.clinic.id)}
+    typed = {**who, "told": "no", "licence_systems": "", "language": "en", "performs": ""}
+    carried = await sent_too_late(portal_app, house.boss, house.page, house.page, typed)
+    await house.say(offerings={"DERM-02": "teledermatology"})
+    async with visitor(portal_app) as http:
+        await http.post("/signin", data={**credentials(house.boss), **carried})
+        again = await http.post(house.page, data={**credentials(house.boss), **carried})
+        assert "Votre session avait pris fin" in text_of(again.text)
+        shown(await http.post(house.page, data=form_to(again.text, house.page).as_shown), 412)
+    assert set((await house.terms())["offerings"]) == {"DERM-02"}
+
+
+def shown_html(answer: httpx.Response, status: int) -> str:
+    """The page of an answer, which has that status."""
+    assert answer.status_code == status
+    return answer.text
+
+
+async def test_what_was_turned_off_says_why_after_another_address(
+    portal_app: FastAPI, system: System, house: House
+) -> None:
+    await house.say(endpoint=a_key())
+    async with system.services.database.session() as session:
+        endpoint = await partner_outbox.lock(session, UUID(house.system_id))
+        assert endpoint is not None
+        await partner_outbox.disable(session, endpoint, DisabledReason.FAILING, datetime.now(UTC))
+    async with visitor(portal_app, house.boss) as http:
+        assert (await sent(http, house, **{"endpoint.url": f"{URL}/2"})).status_code == 303
+    there = (await house.terms())["endpoint"]
+    assert (there["url"], there["state"], there["disabled_reason"]) == (f"{URL}/2", "disabled", "failing")
+
+
+async def test_the_card_of_a_partner_is_for_systems_that_send_messages(
+    portal_app: FastAPI, system: System, house: House
+) -> None:
+    other = await connected(system, "requests:read", by=house.boss, name=f"Lecture {uuid4().hex[:8]}")
+    async with visitor(portal_app, house.boss) as http:
+        assert "Messages d’un partenaire" not in shown(await http.get(f"/service-accounts/{other.id}"))
+        there = f"/service-accounts/{house.system_id}"
+        assert "Messages d’un partenaire" in shown(await http.get(there))
+        await house.say()
+        first = shown(await http.get(there))
+        assert "Façon dont ses messages sont reçus : définie" in first
+        assert "redéfinie" not in first
+        await house.say(language="en")
+        assert "redéfinie" in shown(await http.get(there))
 
 
 async def test_a_partner_that_answers_ends_only_with_its_requests(
@@ -264,7 +339,8 @@ async def test_a_partner_that_answers_ends_only_with_its_requests(
         assert "En route : 1" in shown(await http.get(house.page))
         gone = await http.post(again, data={})
         assert "Ce message" in shown(gone, 409)
-        assert (await http.post(f"{house.page}/replay", data={"days": "7"})).status_code == 303
+        for days in ("7", "999999999", "²", ""):  # what nobody can choose is a day
+            assert (await http.post(f"{house.page}/replay", data={"days": days})).status_code == 303
         ok(await system.dispatcher.post(f"/requests/{request_id}/reassign", {"dispatch": True, "reason": "Trop long."}))
         assert (await sent(http, house, performs="")).status_code == 303
     assert not (await house.terms())["performs"]
@@ -301,11 +377,19 @@ FAULTS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"last_error": "not_made"}, "Le message ne peut être composé ici"),
     ({"last_error": "not_an_answer", "last_status": 200}, "Ce qui est revenu ne répond à aucun message"),
     ({"last_status": 401}, "Il ne croit pas que c’est Relais qui appelle"),
-    ({"last_status": 404}, "Rien n’accepte de messages à cette adresse."),
+    ({"last_status": 404}, "Rien ne reçoit de messages à cette adresse."),
     ({"last_status": 503}, "est en panne pour l’instant"),
     ({"last_status": 200, "answered": "business-rule"}, "Son système n’accepte pas ce message. (business-rule)"),
     ({"last_status": 400}, "Son système n’accepte pas ce message. (HTTP 400)"),
+    ({"last_status": 308}, "Rien ne reçoit de messages à cette adresse. (HTTP 308)"),
+    ({"last_error": "port_not_allowed"}, "Relais n’appelle pas ce port"),
+    ({"last_error": "not_https"}, "L’adresse doit commencer par https."),
+    ({"last_error": "not_a_web_address"}, "Une adresse comme https://records.example.ca/relais est attendue."),
+    ({"last_status": 200}, "Son système n’accepte pas ce message. (HTTP 200)"),
+    ({"state": MessageState.PENDING, "last_status": 200}, "est en panne pour l’instant"),
+    ({"state": MessageState.PENDING, "last_status": 200, "answered": "timeout"}, "est en panne pour l’instant"),
     ({"state": MessageState.FAILED}, "Rien n’y est allé"),
+    ({"state": MessageState.FAILED, "last_error": "not_ready"}, "Rien n’y est allé"),
     ({"state": MessageState.PENDING, "last_error": "not_ready"}, "Ses fichiers sont encore à l’examen."),
 )
 
@@ -320,16 +404,26 @@ async def test_why_a_message_has_not_arrived_is_said_in_words(
             session.add(told(house, request_id, number, **{"state": MessageState.REFUSED, **what}))
         session.add(told(house, request_id, len(FAULTS), state=MessageState.DELIVERED, last_status=200))
     async with visitor(portal_app, house.boss) as http:
-        text = shown(await http.get(house.page))
-        for _what, words in FAULTS:
-            assert words in text, words
+        page = await http.get(house.page)
+        text = shown(page)
+        said = [text_of(one) for one in page.text.split('<li class="wraps">')[1:]]  # the newest first
+        for (what, words), line in zip(FAULTS, reversed(said[1:]), strict=True):
+            assert words in line, what
         last = text.partition("Dernier qui n’est pas arrivé")[2]
         assert last.partition(":")[2].strip().startswith("Ses fichiers sont encore à l’examen.")
         refused = (await http.get(f"{house.page}?status=refused")).text
         assert text_of(refused).count("Refusé par le partenaire TC-") == 0
-        assert len([one for one in actions(refused) if "/messages/" in one]) == len(FAULTS) - 2
+        assert len([one for one in actions(refused) if "/messages/" in one]) == sum(
+            "state" not in what for what, _words in FAULTS
+        )
         assert "not a state" not in shown(await http.get(f"{house.page}?status=not+a+state&before=x"))
     assert await overflow_and_barriers(portal, house.boss, (house.page,)) == []
+    await house.boss.post(f"{house.page}/replay", {"since": "2026-01-01T05:00:00Z"})
+    there = ok(await house.boss.get(f"{house.page}/messages"))["items"]
+    waited = {1_000 + number for number, (what, _words) in enumerate(FAULTS) if what.get("state") == "pending"}
+    replayed = [one for one in there if one["state"] == "pending" and one["sequence"] not in waited]
+    assert len(replayed) == len(FAULTS) - len(waited)
+    assert {(one["last_status"], one["last_error"], one["answered"]) for one in replayed} == {(None, None, None)}
 
 
 def told(house: House, request_id: UUID, number: int, **what: Any) -> ToldMessage:

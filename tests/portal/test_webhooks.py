@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from fastapi import FastAPI
+
 from domain.service_accounts import Scope
 from domain.subscriptions import SubscriptionStatus
 from domain.webhooks import DeliveryState, Tried, Verdict
@@ -13,7 +15,7 @@ from records.webhook_queue import Called, Taken, settle
 from records.webhooks import list_messages, load
 from tests.api.test_service_accounts import connected
 from tests.journeys import ok
-from tests.portal.browsing import Portal, overflow_and_barriers
+from tests.portal.browsing import Portal, overflow_and_barriers, visitor
 from tests.system import System
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.test_subscriptions import wanted
@@ -112,3 +114,9 @@ async def _fail(system: System, endpoint_id: UUID) -> None:
         assert endpoint is not None
         called = Called(Tried(datetime.now(UTC), error="timeout"), 15_000)
         assert await settle(session, Taken(listed.message, endpoint, 0), called, Verdict(DeliveryState.FAILED))
+
+
+async def test_days_that_nobody_can_choose_break_nothing(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.administrator) as http:
+        answer = await http.post(f"/webhooks/{uuid4()}/replay", data={"days": "999999999"})
+        assert answer.status_code == 404
