@@ -79,6 +79,8 @@ class AccountLetterActivities:
         if letter.link_id is not None:
             if letter.kind in OF_EMERGENCIES:
                 told = await _told_of_emergency(session, letter, letter.link_id)
+            elif letter.kind is LetterKind.ASKED_FOR:
+                told = await _told_of_person(session, letter, letter.link_id)
             else:
                 link = await _link_of(session, letter.kind, letter.link_id)
             if told is None and (link is None or link.ended_at is not None):
@@ -147,6 +149,18 @@ async def _told_of_emergency(session: AsyncSession, letter: AccountLetter, entry
         return None
     number = await destruction.number_of(session, entry.request_id) if entry.request_id else None
     return {"number": number or "", "reader": f"{reader.given_name} {reader.family_name} ({clinic.name})"}
+
+
+async def _told_of_person(session: AsyncSession, letter: AccountLetter, account_id: UUID) -> dict[str, str] | None:
+    """Who can't go on with what they asked for; None where they can again, or its reader administers their clinic no more."""
+    person = await people.load_account(session, account_id)
+    reader = await people.load_account(session, letter.account_id) if letter.account_id else None
+    if person is None or reader is None or (person.active and Role.REQUESTER in person.roles):
+        return None
+    administers = reader.active and Role.CLINIC_ADMINISTRATOR in reader.roles
+    if not administers or reader.clinic_id != person.clinic_id:
+        return None
+    return {"number": "", "reader": f"{person.given_name} {person.family_name}"}
 
 
 async def _is_still_told(session: AsyncSession, letter: AccountLetter, entry: AuditEntry) -> bool:

@@ -133,6 +133,18 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("The directory of your organization has ended the access of somebody of {clinic} who holds requests."),
         _("Hand them over now: you find them under People, with the person whose access has ended."),
     ),
+    LetterKind.ASKED_FOR: AccountText(
+        _("requests wait for somebody who is gone"),
+        _(
+            "Somebody of {clinic} is no requester any more, or their account is closed, and nobody else can go on with what they "
+            "asked for. Of that something is open, or has a report that lies unread."
+        ),
+        _(
+            "It is {reader}. See under People, with that person, how much. Reports that lie unread show to their colleagues and "
+            "to you. For what else waits, give the role back, or open the account again, until it is done; or have a colleague "
+            "ask anew."
+        ),
+    ),
     LetterKind.RETENTION_LISTED: AccountText(
         _("requests were kept long enough"),
         _(

@@ -17,15 +17,18 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    exists,
     false,
     func,
     or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain.commands import (
     AnswerInformation,
@@ -36,6 +39,7 @@ from domain.commands import (
 )
 from domain.events import Event, question_id
 from domain.notices import (
+    FOR_WHO_MAY_ASK,
     MATRIX,
     NEVER_WAITS,
     UNREAD_REPORT,
@@ -50,6 +54,7 @@ from domain.notices import (
 )
 from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
+from records.asked_for import may_ask
 from records.commands import TAKEN_AWAY
 from records.ids import new_id
 from records.lost_messages import Untold
@@ -67,6 +72,9 @@ from records.restrictions import is_shut_out, is_shut_to_account, shut_to, shuts
 from records.straight import Straight
 
 _NOTICES = table_of(Notice)
+
+_ASKED = aliased(Account)
+"""A requester, beside the accounts that are told."""
 
 # Made once, as in `records.requests`.
 
@@ -214,7 +222,9 @@ async def _recall(session: AsyncSession, event: Event) -> set[uuid.UUID]:
 async def _concerned(session: AsyncSession, event: Event, request: Request, about: About) -> dict[uuid.UUID, Told]:
     """Everybody whom the matrix names for what is told. Of somebody who is several parties, what waits for them counts."""
     by_weight = sorted(MATRIX[about].items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
-    parties = [_party(recipient, event, request) for recipient, _ in by_weight]
+    parties = [
+        and_(_party(recipient, event, request), _is_able(about, recipient, request)) for recipient, _ in by_weight
+    ]
     if not parties:
         return {}
     of_party = [party.label(f"is_party_{number}") for number, party in enumerate(parties)]
@@ -416,11 +426,10 @@ async def plan_unread_report_notices(session: AsyncSession, row: RequestRecord) 
     Nobody is told twice of one report: the key says which, as no event does.
     """
     requester = Person(id=row.requester_id, clinic_id=row.requester_clinic_id)
-    roles = {Recipient.REQUESTER_CLINIC: Role.CLINIC_ADMINISTRATOR, Recipient.REQUESTER_COLLEAGUES: Role.REQUESTER}
     told = {
         account.id: Told(account, recipient, importance)
         for recipient, importance in MATRIX[UNREAD_REPORT].items()
-        for account in await _told_of(session, row.id, _others_of(requester, roles[recipient]))
+        for account in await _told_of(session, row.id, _others_of(requester, _ROLES_OF_OTHERS[recipient]))
     }
     key = f"unread:{row.process_version}"
     await _insert(
@@ -688,10 +697,10 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             return _members(event.holder_before)
         case Recipient.DISPATCHERS:
             return _members(Holder.dispatch(request.dispatch_clinic_id))
-        case Recipient.REQUESTER_CLINIC:
-            return _others_of(request.requester, Role.CLINIC_ADMINISTRATOR)
-        case Recipient.REQUESTER_COLLEAGUES:
-            return _others_of(request.requester, Role.REQUESTER)
+        case Recipient.REQUESTER_CLINIC | Recipient.REQUESTER_COLLEAGUES:
+            return _others_of(request.requester, _ROLES_OF_OTHERS[recipient])
+        case Recipient.REQUESTER_COVER:
+            return _cover_of_requester(request.requester)
         case Recipient.SIGNER:
             report = request.final_report
             return Account.id == report.signer.id if report else false()
@@ -702,10 +711,30 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             return Account.id == command.signer.id if isinstance(command, FailSigning) else false()
 
 
+def _is_able(about: About, recipient: Recipient, request: Request) -> ColumnElement[bool]:
+    """Not its requester, where they are to go on with it and can't: others hear of it in their place."""
+    if about not in FOR_WHO_MAY_ASK or recipient is Recipient.REQUESTER_COVER:
+        return true()
+    return or_(Account.id != request.requester.id, may_ask(Account))
+
+
 def _cover_of(signer: Person, request_id: uuid.UUID) -> ColumnElement[bool]:
     """The other providers of their clinic, while they are away, or the request is shut to them."""
     others = and_(_members(Holder.pool(signer.clinic_id)), Account.id != signer.id)
     return and_(others, or_(is_away_provider(signer.id), is_shut_to_account(signer.id, request_id)))
+
+
+def _cover_of_requester(requester: Person) -> ColumnElement[bool]:
+    """Who administers their clinic, they too, while they are no requester any more or do not come in."""
+    is_able = exists().where(_ASKED.id == requester.id, may_ask(_ASKED))
+    administers = Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value])
+    return and_(Account.clinic_id == requester.clinic_id, administers, ~is_able)
+
+
+_ROLES_OF_OTHERS = {
+    Recipient.REQUESTER_CLINIC: Role.CLINIC_ADMINISTRATOR,
+    Recipient.REQUESTER_COLLEAGUES: Role.REQUESTER,
+}
 
 
 def _others_of(requester: Person, role: Role) -> ColumnElement[bool]:
