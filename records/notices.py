@@ -222,9 +222,7 @@ async def _recall(session: AsyncSession, event: Event) -> set[uuid.UUID]:
 async def _concerned(session: AsyncSession, event: Event, request: Request, about: About) -> dict[uuid.UUID, Told]:
     """Everybody whom the matrix names for what is told. Of somebody who is several parties, what waits for them counts."""
     by_weight = sorted(MATRIX[about].items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
-    parties = [
-        and_(_party(recipient, event, request), _is_able(about, recipient, request)) for recipient, _ in by_weight
-    ]
+    parties = [_party(recipient, event, request) & _is_able(about, recipient, event) for recipient, _ in by_weight]
     if not parties:
         return {}
     of_party = [party.label(f"is_party_{number}") for number, party in enumerate(parties)]
@@ -711,11 +709,11 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             return Account.id == command.signer.id if isinstance(command, FailSigning) else false()
 
 
-def _is_able(about: About, recipient: Recipient, request: Request) -> ColumnElement[bool]:
-    """Not its requester, where they are to go on with it and can't: others hear of it in their place."""
-    if about not in FOR_WHO_MAY_ASK or recipient is Recipient.REQUESTER_COVER:
-        return true()
-    return or_(Account.id != request.requester.id, may_ask(Account))
+def _is_able(about: About, recipient: Recipient, event: Event) -> ColumnElement[bool]:
+    """Of its requester, as such: whether they can go on with it, where that is what they are to do. Else others hear of it."""
+    is_holder = recipient is Recipient.HOLDER and event.holder.kind is HolderKind.REQUESTER
+    is_requester = recipient is Recipient.REQUESTER or is_holder
+    return may_ask(Account) if is_requester and about in FOR_WHO_MAY_ASK else true()
 
 
 def _cover_of(signer: Person, request_id: uuid.UUID) -> ColumnElement[bool]:
