@@ -19,6 +19,7 @@ from activities.messages import OutgoingAccountLetter, compose_account_letter
 from activities.try_again import try_again
 from domain.accounts import OF_EMERGENCIES, RESET_LASTS, LetterKind, may_sign
 from domain.addresses import AddressError
+from domain.emergencies import A_DAY
 from domain.requests import Role
 from records import account_letters, audit, destruction, emergencies, one_time_links, people, restrictions
 from records.database import Database
@@ -148,7 +149,17 @@ async def _told_of_emergency(session: AsyncSession, letter: AccountLetter, entry
     if reader is None or clinic is None:
         return None
     number = await destruction.number_of(session, entry.request_id) if entry.request_id else None
-    return {"number": number or "", "reader": f"{reader.given_name} {reader.family_name} ({clinic.name})"}
+    name = f"{reader.given_name} {reader.family_name} ({clinic.name})"
+    return {"number": number or "", "reader": name, "ended": str(await _count_ended(session, letter, entry))}
+
+
+async def _count_ended(session: AsyncSession, letter: AccountLetter, entry: AuditEntry) -> int:
+    """How much that others had opened who is told of has ended by now, of the day before that entry and since."""
+    account = await people.load_account(session, letter.account_id) if letter.account_id else None
+    if letter.kind is not LetterKind.ENDED_UNWATCHED or account is None or entry.account_id is None:
+        return 0
+    viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
+    return max(1, await emergencies.count_ended_by(session, entry.account_id, entry.at - A_DAY, viewer))
 
 
 async def _told_of_person(session: AsyncSession, letter: AccountLetter, account_id: UUID) -> dict[str, str] | None:

@@ -223,7 +223,10 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
             "Somebody else than who had opened a request in an emergency has ended that; and a clinic concerned has no "
             "other administrator who could be told, or the same person has ended within a day what several had opened."
         ),
-        _("It was {number}, and {reader} has ended it. Reach who answers for the clinics: somebody may be in danger."),
+        _(
+            "It was {number}, and {reader} has ended it. Within about a day they have ended {ended} in all: you are told of "
+            "further ones together, once an hour at most. Reach who answers for the clinics: somebody may be in danger."
+        ),
     ),
     LetterKind.REFUSED_IN_EMERGENCY: AccountText(
         _("requests could not be opened in an emergency"),

@@ -54,6 +54,7 @@ from use_cases.caller import Caller
 from use_cases.emergencies import NewOpening, OpeningState, OpeningView, end, open_in_emergency
 from use_cases.news import check_may_follow, news
 from use_cases.problems import Problem
+from workflows.contract import letter_workflow_id
 
 WHY = "Inconsciente à l'urgence, qqwwhy, traitement inconnu."
 OPENINGS = "/emergency-openings"
@@ -512,7 +513,7 @@ async def test_one_letter_that_does_not_go_holds_up_no_other(system: System, mon
     tried: list[UUID] = []
     others = asyncio.Event()
 
-    async def start(_: object, letter_id: UUID) -> None:
+    async def start(_: object, letter_id: UUID, _wait: timedelta) -> None:
         tried.append(letter_id)
         if len(tried) == 1:
             raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
@@ -1228,3 +1229,71 @@ async def test_the_review_of_the_clinic_that_asked_has_a_line_for_it(
     found = [(one["person"]["id"], one["request_id"]) for one in review["page"] if one["rule"] == "emergency"]
     assert found == [(system.provider2.id, request_id)]
     await ended(system.provider2, opening)
+
+
+@pytest.mark.parametrize("by", ["who asked", "who read"])
+async def test_the_month_of_the_other_clinic_has_a_line_for_an_end(
+    system: System, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Whichever clinic's administrator has ended it, the other one looks at it, too."""
+    clinics = {name: await new_clinic(system, name) for name in ("who asked", "who read")}
+    administrators = {
+        name: await add_person(system, f"emergency_both_{name[4:]}", clinic, Role.CLINIC_ADMINISTRATOR)
+        for name, clinic in clinics.items()
+    }
+    reader = await add_person(system, "emergency_both", clinics["who read"], Role.PROVIDER)
+    asks = await add_person(system, "emergency_both_asks", clinics["who asked"], Role.REQUESTER)
+    monkeypatch.setitem(system.people, "requester", asks)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinics["who read"].id, request_id)
+    await ended(administrators[by], await opened(system, reader, request_id))
+    monkeypatch.undo()
+    next_month = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).replace(day=2)
+    for name, clinic in clinics.items():
+        assert await analyse_clinic(system.services.database, clinic.id, next_month) == 1
+        [month] = ok_list(await administrators[name].get("/access-reviews"))
+        review = ok(await administrators[name].get(f"/access-reviews/{month['id']}"))
+        [line] = [one for one in review["page"] if one["rule"] == "emergency_ended"]
+        assert (line["person"]["id"], line["number"], line["request_id"]) == (administrators[by].id, 1, None)
+        where = f"/access-reviews/{month['id']}/findings/{line['id']}"
+        [entry] = ok(await administrators[name].get(where))["entries"]
+        assert (entry["name"], entry["request_id"]) == (EmergencyStep.ENDED, request_id)
+
+
+async def test_what_one_person_ends_is_told_to_operators_together(system: System) -> None:
+    """At once, then once for all that follows; administrators hear of each."""
+    clinic = await new_clinic(system, "Assemblée")
+    ender = await add_person(system, "emergency_many", clinic, Role.CLINIC_ADMINISTRATOR)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinic.id, request_id)
+
+    async def letters_to(who: Clinician) -> list[AccountLetter]:
+        ends = LetterKind.ENDED_IN_EMERGENCY, LetterKind.ENDED_UNWATCHED
+        query = select(AccountLetter).join(AuditEntry, AuditEntry.id == AccountLetter.link_id)
+        query = query.where(AccountLetter.account_id == who.account.id, AccountLetter.kind.in_(ends))
+        async with system.services.database.session() as session:
+            found = await session.scalars(query.where(AuditEntry.account_id == ender.account.id))
+            return sorted(found, key=lambda one: one.id)
+
+    for number in range(4):
+        reader = await add_person(system, f"emergency_many{number}", clinic, Role.PROVIDER)
+        await ended(ender, await opened(system, reader, request_id))
+        assert len(await letters_to(system.operator)) == min(number + 1, 2)
+    assert len(await letters_to(system.administrator)) == 4
+
+    async def is_told() -> bool:
+        return (await letters_to(system.operator))[0].status is LetterStatus.SENT
+
+    await eventually(is_told)
+    first, gathers = await letters_to(system.operator)
+    assert (first.kind, gathers.kind, gathers.status) == (*[LetterKind.ENDED_UNWATCHED] * 2, LetterStatus.QUEUED)
+    activities = AccountLetterActivities(system.settings, system.services.database, lambda _: no_resets())
+    async with system.services.database.session() as session:
+        outgoing = await activities._outgoing(session, await session.get_one(AccountLetter, gathers.id))
+    assert outgoing is not None
+    assert (outgoing.ended, outgoing.reader) == ("4", "Anne Emergency Many (Assemblée)")
+    handle = system.services.engine.get_workflow_handle(letter_workflow_id(gathers.id))
+    asked_for = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
+    wait = asked_for.first_workflow_task_backoff.ToTimedelta()
+    assert timedelta() < wait <= rules.ENDS_GATHERED_FOR
+    await handle.terminate("the test is over")
