@@ -79,6 +79,16 @@ _NOBODY_SUBMITS = NoticeText(
     ),
     _GO_ON,
 )
+_NOBODY_READS = NoticeText(
+    _("to be read without delay"),
+    _(
+        "A report that must be read without delay is on the request of somebody of your clinic who is no requester any more, or "
+        "whose account is closed. They were not told of it."
+    ),
+    _(
+        "Read the report now, or have it read by who treats the patient; act on it, and confirm in Relais that it was read."
+    ),
+)
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
 TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
@@ -303,6 +313,13 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.ABANDONED: {
+        REQUESTER_COVER: NoticeText(
+            _("abandoned"),
+            _(
+                "The request of somebody of your clinic who is no requester any more, or whose account is closed, was not "
+                "submitted again in time and has been abandoned."
+            ),
+        ),
         REQUESTER: NoticeText(
             _("abandoned"), _("Your request was not submitted again in time and has been abandoned.")
         ),
@@ -317,6 +334,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     URGENT_REPORT: {  # in words that say nothing of it
+        REQUESTER_COVER: _NOBODY_READS,
         REQUESTER: NoticeText(
             _("to be read without delay"),
             _("A report on your request is available and must be read without delay."),
@@ -349,6 +367,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.URGENT_REPORT_REMINDER: {
+        REQUESTER_COVER: _NOBODY_READS,
         REQUESTER: NoticeText(
             _("to be read without delay"), _("A report that must be read without delay still waits."), _READ
         ),

@@ -77,7 +77,8 @@ def goes_at(written: Sequence[datetime], now: datetime, *, last_waits: bool) -> 
         goes = at if goes is None else max(at, goes + ENDS_GATHERED_FOR)
     if goes is None:
         return now
-    if goes > now:
+    gathers = goes > written[-1]  # one that goes at once tells of nothing that comes after it
+    if gathers and goes > now:
         return None if last_waits else goes
     return max(now, goes + ENDS_GATHERED_FOR)
 

@@ -180,14 +180,28 @@ async def readers_ended_by(session: AsyncSession, account_id: uuid.UUID, since: 
 
 async def count_ended_by(session: AsyncSession, account_id: uuid.UUID, since: datetime, but: Viewer) -> int:
     """How much that others had opened somebody has ended since then, without what is shut to that viewer."""
-    query = (
-        select(func.count(EmergencyEnd.opening_id.distinct()))
-        .join(EmergencyOpening, EmergencyEnd.opening_id == EmergencyOpening.id)
-        .where(EmergencyEnd.ended_by == account_id, EmergencyEnd.ended_at > since)
-        .where(EmergencyOpening.account_id != account_id)
-        .where(EmergencyOpening.request_id.not_in(shut_to(but.account_id, but.clinic_id, but.roles)))
+    query = select(func.count(EmergencyEnd.opening_id.distinct())).join(
+        EmergencyOpening, EmergencyEnd.opening_id == EmergencyOpening.id
     )
-    return await session.scalar(query) or 0
+    return await session.scalar(query.where(_ended_by(account_id, since, but))) or 0
+
+
+async def first_ended_by(
+    session: AsyncSession, account_id: uuid.UUID, since: datetime, but: Viewer
+) -> uuid.UUID | None:
+    """The request of the first of these; None where there is none."""
+    query = select(EmergencyOpening.request_id).join(EmergencyEnd, EmergencyEnd.opening_id == EmergencyOpening.id)
+    query = query.where(_ended_by(account_id, since, but)).order_by(EmergencyEnd.ended_at).limit(1)
+    return await session.scalar(query)
+
+
+def _ended_by(account_id: uuid.UUID, since: datetime, but: Viewer) -> ColumnElement[bool]:
+    return and_(
+        EmergencyEnd.ended_by == account_id,
+        EmergencyEnd.ended_at > since,
+        EmergencyOpening.account_id != account_id,
+        EmergencyOpening.request_id.not_in(shut_to(but.account_id, but.clinic_id, but.roles)),
+    )
 
 
 async def letters_about_ends_by(

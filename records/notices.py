@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Interval,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -71,6 +71,8 @@ from records.models import (
 from records.restrictions import is_shut_out, is_shut_to_account, shut_to, shuts_out
 from records.straight import Straight
 
+log = structlog.get_logger(__name__)
+
 _NOTICES = table_of(Notice)
 
 _ASKED = aliased(Account)
@@ -107,6 +109,9 @@ _IS_UNDELIVERABLE = text("notices.status IN ('refused', 'expired', 'failed')")
 
 STUCK = "stuck"
 """The event of a notice that tells that a request waits for nobody who can go on with it."""
+
+_FOR_COVER = Notice.recipient == Recipient.REQUESTER_COVER
+"""What somebody is told as an administrator, in a requester's place."""
 
 _IS_SOMEBODY = Account.kind == AccountKind.PERSON
 """A partner's system that holds a request reads no e-mails: it hears of it by messages."""
@@ -222,7 +227,7 @@ async def _recall(session: AsyncSession, event: Event) -> set[uuid.UUID]:
 async def _concerned(session: AsyncSession, event: Event, request: Request, about: About) -> dict[uuid.UUID, Told]:
     """Everybody whom the matrix names for what is told. Of somebody who is several parties, what waits for them counts."""
     by_weight = sorted(MATRIX[about].items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
-    parties = [_party(recipient, event, request) & _is_able(about, recipient, event) for recipient, _ in by_weight]
+    parties = [_party(recipient, event, request) for recipient, _ in by_weight]
     if not parties:
         return {}
     of_party = [party.label(f"is_party_{number}") for number, party in enumerate(parties)]
@@ -230,12 +235,30 @@ async def _concerned(session: AsyncSession, event: Event, request: Request, abou
         or_(*parties), Account.active, _IS_SOMEBODY, ~is_shut_out(event.request_id)
     )
     found = (await session.execute(query)).all()
+    members = {
+        recipient: [account for account, *belongs in found if belongs[number]]
+        for number, (recipient, _) in enumerate(by_weight)
+    }
+    if about in FOR_WHO_MAY_ASK:
+        _leave_to_cover(members, event)
     return {
         account.id: Told(account, recipient, importance)
-        for number, (recipient, importance) in enumerate(by_weight)
-        for account, *belongs in found
-        if belongs[number]
+        for recipient, importance in by_weight
+        for account in members[recipient]
     }
+
+
+def _leave_to_cover(members: dict[Recipient, list[Account]], event: Event) -> None:
+    """Who covers for the requester is told in their place. Where nobody does, they are told themselves if they come in: they know
+    at least that somebody waits for them.
+    """
+    theirs = {Recipient.REQUESTER}
+    if event.holder.kind is HolderKind.REQUESTER:
+        theirs.add(Recipient.HOLDER)
+    if members[Recipient.REQUESTER_COVER]:
+        members.update((recipient, []) for recipient in theirs & members.keys())
+    elif not any(members.get(recipient) for recipient in theirs):
+        log.error("nobody can be told of what a requester is to do", request_id=str(event.request_id), about=event.name)
 
 
 def question_of(event: Event) -> uuid.UUID | None:
@@ -282,7 +305,8 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     """Put a notice that waits into the hands of the activity `by`, so that nobody else sends it; None when there is none.
 
     It is in those hands if its `taken_up_by` says so. Otherwise it is settled, goes with another one, or is in other hands. One
-    to a person who has left, or to whom the request was shut meanwhile, is suppressed.
+    to a person who has left, or to whom the request was shut meanwhile, is suppressed; so is what covers for a requester, to who
+    is no administrator any more.
     """
     notice = await session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None or notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
@@ -294,13 +318,31 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     )  # who recorded the event has left the others' notices
     if notice.taken_up_by in let_go or notice.taken_up_at is None or notice.taken_up_at < now - IN_HAND_AT_MOST:
         account = await session.get_one(Account, notice.account_id, populate_existing=True)
-        if account.active and not await shuts_out(session, notice.request_id, account.id):
-            notice.taken_up_by, notice.taken_up_at = by, now
-            await session.flush()
-        else:
+        if not account.active or await shuts_out(session, notice.request_id, account.id):
             await _suppress(session, _of_one_mail(notice.id))
             await session.refresh(notice)
+        elif await _is_still_to_go(session, notice, account):
+            notice.taken_up_by, notice.taken_up_at = by, now
+            await session.flush()
     return notice
+
+
+async def _is_still_to_go(session: AsyncSession, notice: Notice, account: Account) -> bool:
+    """Whether there is anything left to tell them there: not as an administrator, where they are none any more. What goes with a
+    notice that is stopped goes by itself.
+    """
+    if _administers(account):
+        return True
+    await _suppress(session, and_(_of_one_mail(notice.id), _FOR_COVER))
+    await session.refresh(notice)
+    if notice.status is NoticeStatus.QUEUED:
+        return True
+    await session.execute(update(Notice).where(_of_one_mail(notice.id)).values(told_with=None))
+    return False
+
+
+def _administers(account: Account) -> bool:
+    return Role.CLINIC_ADMINISTRATOR in account.roles
 
 
 def _recorder(request_id: uuid.UUID, version: int) -> str:
@@ -637,7 +679,8 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
     """Put the waiting notices of an account into the digest of that id; None when there are none.
 
     The same id gives the same digest again, so that a retry says the same. What an earlier digest claimed but never sent is
-    taken over. What waits for a person who has left, or is of a request that was shut to them meanwhile, is suppressed.
+    taken over. What waits for a person who has left, is of a request that was shut to them meanwhile, or was for them as an
+    administrator, which they are no more, is suppressed.
     """
     account = await session.get(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
     if account is None:
@@ -647,6 +690,8 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
         await _suppress(session, waiting)
         return None
     await _suppress(session, and_(waiting, Notice.request_id.in_(shut_to(account.id, account.clinic_id, frozenset()))))
+    if not _administers(account):
+        await _suppress(session, and_(waiting, _FOR_COVER))
     claimed = select(Notice).where(Notice.digest_id == digest_id, Notice.account_id == account_id).order_by(Notice.id)
     notices = list(await session.scalars(claimed))
     if not notices:
@@ -707,13 +752,6 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
         case Recipient.SIGNING_PROVIDER:
             command = event.command
             return Account.id == command.signer.id if isinstance(command, FailSigning) else false()
-
-
-def _is_able(about: About, recipient: Recipient, event: Event) -> ColumnElement[bool]:
-    """Of its requester, as such: whether they can go on with it, where that is what they are to do. Else others hear of it."""
-    is_holder = recipient is Recipient.HOLDER and event.holder.kind is HolderKind.REQUESTER
-    is_requester = recipient is Recipient.REQUESTER or is_holder
-    return may_ask(Account) if is_requester and about in FOR_WHO_MAY_ASK else true()
 
 
 def _cover_of(signer: Person, request_id: uuid.UUID) -> ColumnElement[bool]:

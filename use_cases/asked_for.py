@@ -4,18 +4,25 @@ much that is, and the other administrators of their clinic are told.
 What is asked of them later is told to the administrators as it comes (`Recipient.REQUESTER_COVER`).
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import LetterKind
 from domain.requests import Role
-from records import account_letters, asked_for, people
+from records import account_letters, asked_for
 from records.models import Account
 from records.visibility import Viewer
 from use_cases.views import View
+
+log = structlog.get_logger(__name__)
+
+MOST_TOLD_OF = 50
+"""Of so many people at the most it is told who lose the role at once, by a group of a directory: an e-mail each."""
 
 
 class AskedForView(View):
@@ -48,15 +55,24 @@ def can_ask(account: Account) -> bool:
     return account.active and Role.REQUESTER in account.roles
 
 
-async def tell_others(session: AsyncSession, account: Account, by: UUID | None, now: datetime) -> list[UUID]:
-    """The e-mails that tell the administrators of its clinic, but who did it, that the account's person can't go on with what
-    they asked for; to each who may see anything of it.
+async def tell_others(
+    session: AsyncSession, accounts: Collection[Account], by: UUID | None, now: datetime
+) -> list[UUID]:
+    """The e-mails that tell the administrators of their clinic, but who did it, that the people of these accounts can't go on
+    with what they asked for; to each who may see anything of it. Of no more than `MOST_TOLD_OF` at once.
     """
-    clinic_id, role, letters = account.clinic_id, Role.CLINIC_ADMINISTRATOR, list[UUID]()
-    for one in await people.list_accounts(session, clinic_id=clinic_id, role=role):
-        if one.id in (by, account.id):
-            continue
-        seen = await asked_for.asked_for_by(session, account.id, Viewer(one.id, clinic_id, frozenset({role})))
-        if seen.concerns_others:
-            letters.append(await account_letters.write_about(session, LetterKind.ASKED_FOR, one, account.id, now))
+    leaving = await asked_for.who_leave_something(session, [one.id for one in accounts])
+    of_whom = [one for one in accounts if one.id in leaving]
+    if len(of_whom) > MOST_TOLD_OF:
+        log.error("of some it is not told what they asked for", people=len(of_whom) - MOST_TOLD_OF)
+    letters = list[UUID]()
+    for account in of_whom[:MOST_TOLD_OF]:
+        told = [one for one in await asked_for.administrators_who_see(session, account) if one.id != account.id]
+        if not told:
+            log.error("nobody can be told of what somebody asked for who is gone", account_id=str(account.id))
+        letters += [
+            await account_letters.write_about(session, LetterKind.ASKED_FOR, one, account.id, now)
+            for one in told
+            if one.id != by
+        ]
     return letters

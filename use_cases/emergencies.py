@@ -169,7 +169,9 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
             row = await requests.lock_for_anybody(session, found.request_id)
         except NotFoundError:  # it was destroyed meanwhile
             raise Problem("not_found") from None
-        now = datetime.now(UTC)
+        if found.account_id != caller.id:
+            await people.count_by_account(session, caller.id)  # so that each end knows of those before it
+        now = datetime.now(UTC)  # after what orders them
         course = (await emergencies.courses_of(session, [found]))[found.id]
         if course.ends_by(caller.id, now):
             await emergencies.end(session, found, ended_by=caller.id, now=now)
@@ -368,9 +370,9 @@ async def _tell_of_end(
 ) -> dict[UUID, timedelta]:
     """The e-mails that tell of an end by somebody else, as of an opening: nobody denies it to somebody in silence. To operators
     as well where the same person has ended what several opened; they get one for all of an hour. Each with how long it waits.
+    Others wait meanwhile to count of who ended it (`people.count_by_account`).
     """
     ender, clinic_ids = entry.account_id or opening.account_id, {opening.clinic_id, asked_for_by}
-    await people.count_by_account(session, ender)  # so that each knows of those before it
     readers = await emergencies.readers_ended_by(session, ender, entry.at - rules.A_DAY)
     told = await emergencies.to_tell(
         *(session, {ender, opening.account_id}, clinic_ids, opening.request_id),

@@ -232,7 +232,7 @@ async def changing(services: Starting, by: Administrator, account_id: UUID) -> A
     async with _changing(services, by, account_id) as at:
         before, could_ask = _standing(at.account), can_ask(at.account)
         yield at
-        await _tell_what_was_asked(at, could_ask=could_ask)
+        await _tell_what_was_asked([at], {account_id} if could_ask else ())
     await send(services, at.letters)
     if _standing(at.account) != before or not at.account.active:  # a second time, too: the first may have broken off
         await shut_holders.follow(services, account_id, by)
@@ -251,22 +251,23 @@ async def changing_several(
         locked = await people.lock_accounts(session, account_ids)
         accounts = [account for account in locked if account.clinic_id == clinic_id and by.may_change(account)]
         before = {account.id: _standing(account) for account in accounts}
-        could_ask = {account.id: can_ask(account) for account in accounts}
+        could_ask = {account.id for account in accounts if can_ask(account)}
         now = datetime.now(UTC)
         found = [Changing(session, by, account, now, []) for account in accounts]
         yield session, found
-        for at in found:
-            await _tell_what_was_asked(at, could_ask=could_ask[at.account.id])
+        await _tell_what_was_asked(found, could_ask)
     await send(services, [letter for at in found for letter in at.letters])
     for account in accounts:
         if _standing(account) != before[account.id] or not account.active:
             await _follow_later_if_not_now(services, account.id, by)
 
 
-async def _tell_what_was_asked(at: Changing, *, could_ask: bool) -> None:
-    """Others are told, where the change leaves what the person asked for to nobody."""
-    if could_ask and not can_ask(at.account):
-        at.letters += await asked_for.tell_others(at.session, at.account, at.by.hand.account_id, at.now)
+async def _tell_what_was_asked(changed: Sequence[Changing], could_ask: Collection[UUID]) -> None:
+    """Others are told, where the change leaves what people asked for to nobody; `could_ask` says who could go on before."""
+    gone = [at for at in changed if at.account.id in could_ask and not can_ask(at.account)]
+    for at in gone[:1]:  # all are of one clinic, and changed by one hand
+        accounts = [one.account for one in gone]
+        at.letters += await asked_for.tell_others(at.session, accounts, at.by.hand.account_id, at.now)
 
 
 async def _follow_later_if_not_now(services: Starting, account_id: UUID, by: Administrator) -> None:

@@ -72,6 +72,8 @@ def test_by_what_it_is_over_and_until_when_that_holds() -> None:
         ([], False, timedelta()),
         ([20], True, timedelta(minutes=40)),  # also while that one is on its way: it was written before this end
         ([20], False, timedelta(minutes=40)),
+        ([-1], True, timedelta(minutes=61)),  # written a moment after now, by another clock: it goes at once
+        ([-1], False, timedelta(minutes=61)),
         ([60], False, timedelta()),
         ([90], False, timedelta()),
         ([50, 30], True, None),
