@@ -5,23 +5,29 @@ asked of them later comes to who administers their clinic.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from activities.account_letters import AccountLetterActivities
 from domain.accounts import LetterKind
-from domain.notices import Importance, Recipient
+from domain.notices import URGENT_REPORT, Importance, Recipient
 from domain.requests import Role
+from engine.client import EngineConnection
+from records import notices as kept
 from records import people
-from records.models import Account, AccountLetter, LetterStatus, RequestRecord
+from records.ids import new_id
+from records.models import Account, AccountLetter, LetterStatus, Notice, NoticeStatus, RequestRecord
+from settings import Settings
 from tests.api.answers import notices
 from tests.eventually import eventually
-from tests.journeys import accepted, assigned, cancelled, draft, ok, reported, returned, submitted
+from tests.journeys import accepted, assigned, cancelled, draft, ok, reported, returned, signed, submitted, written
 from tests.scim.test_directories import directory_of
 from tests.scim.test_groups import Grouped, done, take
 from tests.system import System, add_person, set_roles
-from use_cases import administration
+from use_cases import administration, asked_for
 from use_cases.people import PersonChange
 
 BACK = {"reason": "incomplete_submission", "text": "Les photos sont floues."}
@@ -202,3 +208,139 @@ async def test_an_only_administrator_hears_of_what_they_asked_for_themselves(own
     ok(await own.provider.post(f"/requests/{request_id}/return-to-requester", BACK))
     told = await notices(own, request_id, "returned_to_requester")
     assert told[own.requester.id].recipient is Recipient.REQUESTER_COVER
+
+
+async def none_administers(own: System) -> None:
+    for name in ("administrator", "administrator2"):
+        await set_roles(own, own.people[name], Role.DISPATCHER)
+
+
+async def shut_to_who_administers(own: System, request_id: str) -> None:
+    """To the one who is left: not to all at once, which is refused."""
+    shut = {"account_id": own.people["administrator2"].id, "reason": "Parenté."}
+    ok(await own.administrator.post(f"/requests/{request_id}/restrictions", shut), 201)
+    await set_roles(own, own.administrator, Role.DISPATCHER)
+
+
+@pytest.mark.parametrize("why", ["nobody administers", "it is shut to who does"])
+async def test_where_nobody_covers_they_hear_of_it_themselves(own: System, why: str) -> None:
+    asked = await accepted(own)
+    await set_roles(own, own.requester, Role.PROVIDER)
+    await (none_administers(own) if why == "nobody administers" else shut_to_who_administers(own, asked))
+    ok(await own.provider.post(f"/requests/{asked}/request-information", QUESTION))
+    told = await notices(own, asked, "information_requested")
+    assert {id_: one.recipient for id_, one in told.items()} == {own.requester.id: Recipient.REQUESTER}
+
+
+async def test_where_nobody_is_left_that_is_in_the_log(own: System, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = await accepted(own)
+    await none_administers(own)
+    async with own.services.database.session() as session:
+        theirs = Account.id == UUID(own.requester.id)
+        await session.execute(update(Account).where(theirs).values(active=False))
+    ok(await own.provider.post(f"/requests/{asked}/request-information", QUESTION))
+    assert await notices(own, asked, "information_requested") == {}
+    assert "nobody can be told of what a requester is to do" in capsys.readouterr().out
+
+
+async def test_a_report_without_delay_calls_who_covers(own: System) -> None:
+    request_id = await accepted(own)
+    await set_roles(own, own.requester, Role.DISPATCHER)
+    await written(own, request_id, urgent=True)
+    await signed(own, request_id)
+
+    async def has_come() -> bool:
+        return bool(await notices(own, request_id, URGENT_REPORT))
+
+    await eventually(has_come)
+    told = await notices(own, request_id, URGENT_REPORT)
+    for id_ in (own.administrator.id, own.people["administrator2"].id):
+        assert (told[id_].recipient, told[id_].importance) == (Recipient.REQUESTER_COVER, Importance.ACTION)
+    assert told[own.requester.id].recipient is Recipient.DISPATCHERS
+
+
+async def test_what_covers_is_not_sent_to_who_is_no_administrator_any_more(own: System) -> None:
+    """By itself, in a digest, and with another one, which goes all the same."""
+    asked, back = await accepted(own), await assigned(own)
+    await set_roles(own, own.requester, Role.DISPATCHER)
+    ok(await own.provider.post(f"/requests/{asked}/request-information", QUESTION))
+    ok(await own.provider.post(f"/requests/{back}/return-to-requester", BACK))
+    other = own.people["administrator2"]
+    alone = (await notices(own, asked, "information_requested"))[own.administrator.id].id
+    grouped = (await notices(own, back, "returned_to_requester"))[own.administrator.id].id
+    first = (await notices(own, asked, "information_requested"))[other.id].id
+    second = (await notices(own, back, "returned_to_requester"))[other.id].id
+    still_to_go = {"status": NoticeStatus.QUEUED, "told_with": None, "taken_up_by": None, "taken_up_at": None}
+    async with own.services.database.session() as session:
+
+        async def set_to(notice_id: UUID, **more: object) -> None:
+            await session.execute(update(Notice).where(Notice.id == notice_id).values({**still_to_go, **more}))
+
+        await set_to(alone)
+        await set_to(grouped, status=NoticeStatus.GROUPED)
+        await set_to(first)
+        await set_to(second, told_with=first, recipient=Recipient.DISPATCHERS)
+        for name in ("administrator", "administrator2"):
+            account = await session.get_one(Account, UUID(own.people[name].id))
+            account.roles = [Role.DISPATCHER.value]
+        await session.flush()
+        now = datetime.now(UTC)
+        for notice_id in (alone, first):
+            taken = await kept.take_up(session, notice_id, "sender", now)
+            assert taken is not None
+            assert taken.status is NoticeStatus.SUPPRESSED
+        assert await kept.claim_digest(session, UUID(own.administrator.id), new_id()) is None
+        by_itself = await kept.take_up(session, second, "sender", now)
+        assert by_itself is not None
+        assert (by_itself.status, by_itself.taken_up_by) == (NoticeStatus.QUEUED, "sender")
+        await set_to(second, status=NoticeStatus.SUPPRESSED)
+
+
+async def test_of_what_is_over_when_it_goes_nobody_is_told(own: System) -> None:
+    await returned(own)
+    await by_a_group(own)
+    [letter] = await letters(own, "administrator2")
+
+    async def no_resets(_: str) -> list[UUID]:
+        return []
+
+    activities = AccountLetterActivities(own.settings, own.services.database, no_resets)
+    async with own.services.database.session() as session:
+        assert await activities._outgoing(session, letter) is not None
+        requests = select(RequestRecord).where(RequestRecord.requester_id == UUID(own.requester.id))
+        for row in await session.scalars(requests):
+            row.status = "cancelled"
+        await session.flush()
+        assert await activities._outgoing(session, letter) is None
+        await session.rollback()
+
+
+async def test_of_many_who_lose_the_role_at_once_not_all_are_told(
+    own: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(asked_for, "MOST_TOLD_OF", 1)
+    first = own.requester
+    await returned(own)
+    second = await add_person(own, "requester2", own.clinics["near"], Role.REQUESTER)
+    await add_person(own, "requester3", own.clinics["near"], Role.REQUESTER)  # who has asked for nothing
+    monkeypatch.setitem(own.people, "requester", second)
+    await returned(own)
+    async with a_directory(own) as directory:
+        group = await directory.group("requester")
+        done(await directory.change(group, *take(first.id, second.id, own.people["requester3"].id)))
+    assert len(await letters(own, "administrator")) == 1
+    assert "of some it is not told what they asked for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("act", [administration.lock_account, administration.let_go])
+async def test_what_is_done_at_the_machine_waits_for_the_engine_that_sends(
+    own: System, monkeypatch: pytest.MonkeyPatch, act: Callable[[Settings, str], Awaitable[object]]
+) -> None:
+    waited: list[EngineConnection] = []
+
+    async def connected(engine: EngineConnection) -> None:
+        waited.append(engine)
+
+    monkeypatch.setattr(EngineConnection, "connected", connected)
+    await act(own.settings, own.requester.account.username)
+    assert len(waited) == 1

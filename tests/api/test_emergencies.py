@@ -17,6 +17,7 @@ from sqlalchemy import delete, event, select, text, update
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.account_letters import AccountLetterActivities
+from activities.messages import OutgoingAccountLetter
 from domain import emergencies as rules
 from domain.access_review import NOTHING_KNOWN, Course, Person, Rule
 from domain.accounts import LetterKind
@@ -35,6 +36,7 @@ from records.models import (
     Guesses,
     LetterStatus,
     RequestParty,
+    RequestRecord,
     RetentionList,
 )
 from records.visibility import Viewer
@@ -1297,3 +1299,65 @@ async def test_what_one_person_ends_is_told_to_operators_together(system: System
     wait = asked_for.first_workflow_task_backoff.ToTimedelta()
     assert timedelta() < wait <= rules.ENDS_GATHERED_FOR
     await handle.terminate("the test is over")
+
+
+async def ends_told(system: System, ender: Clinician) -> list[AccountLetter]:
+    """The e-mails to the operator about what that person has ended, the first first."""
+    query = select(AccountLetter).join(AuditEntry, AuditEntry.id == AccountLetter.link_id)
+    to_operator = AccountLetter.account_id == system.operator.account.id
+    query = query.where(to_operator, AccountLetter.kind == LetterKind.ENDED_UNWATCHED)
+    async with system.services.database.session() as session:
+        found = await session.scalars(query.where(AuditEntry.account_id == ender.account.id))
+        return sorted(found, key=lambda one: one.created_at)
+
+
+async def outgoing_of(system: System, letter: AccountLetter) -> OutgoingAccountLetter | None:
+    activities = AccountLetterActivities(system.settings, system.services.database, lambda _: no_resets())
+    async with system.services.database.session() as session:
+        return await activities._outgoing(session, await session.get_one(AccountLetter, letter.id))
+
+
+async def test_ends_at_once_are_all_told_to_operators(system: System) -> None:
+    """An e-mail that goes at once, and has not gone yet, is none that waits for the others."""
+    clinic = await new_clinic(system, "Simultanée")
+    ender = await add_person(system, "emergency_at_once", clinic, Role.CLINIC_ADMINISTRATOR)
+    openings = []
+    for number in range(5):
+        request_id = await submitted(system)
+        await had_to_do_with(system, clinic.id, request_id)
+        reader = await add_person(system, f"emergency_at_once{number}", clinic, Role.PROVIDER)
+        openings.append(await opened(system, reader, request_id))
+    await asyncio.gather(*(ended(ender, one) for one in openings))
+    first, gathers = await ends_told(system, ender)
+    moments = [one.created_at for one in (first, gathers)]
+    assert moments == sorted(moments)
+    outgoing = await outgoing_of(system, gathers)
+    assert outgoing is not None
+    assert outgoing.ended == "5"
+    await system.services.engine.get_workflow_handle(letter_workflow_id(gathers.id)).terminate("the test is over")
+
+
+async def test_an_end_that_is_shut_to_an_operator_hides_no_other(system: System) -> None:
+    clinic = await new_clinic(system, "Fermée")
+    ender = await add_person(system, "emergency_hides", clinic, Role.CLINIC_ADMINISTRATOR)
+    requests_ended = []
+    for number in range(3):
+        requests_ended.append(await submitted(system))
+        await had_to_do_with(system, clinic.id, requests_ended[-1])
+        reader = await add_person(system, f"emergency_hides{number}", clinic, Role.PROVIDER)
+        await ended(ender, await opened(system, reader, requests_ended[-1]))
+    [gathers] = [one for one in await ends_told(system, ender) if one.status is LetterStatus.QUEUED][-1:]
+    shut = await outgoing_of(system, gathers)
+    assert shut is not None
+    await restricted(system, await id_of(system, shut.number), account_id=system.operator.id)
+    outgoing = await outgoing_of(system, gathers)
+    assert outgoing is not None
+    assert outgoing.number == await number_of(system, requests_ended[-1])
+    await restricted(system, requests_ended[-1], account_id=system.operator.id)
+    assert await outgoing_of(system, gathers) is None
+    await system.services.engine.get_workflow_handle(letter_workflow_id(gathers.id)).terminate("the test is over")
+
+
+async def id_of(system: System, number: str) -> str:
+    async with system.services.database.session() as session:
+        return str(await session.scalar(select(RequestRecord.id).where(RequestRecord.number == number)))
