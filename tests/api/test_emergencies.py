@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete, event, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.account_letters import AccountLetterActivities
@@ -1317,24 +1318,69 @@ async def outgoing_of(system: System, letter: AccountLetter) -> OutgoingAccountL
         return await activities._outgoing(session, await session.get_one(AccountLetter, letter.id))
 
 
-async def test_ends_at_once_are_all_told_to_operators(system: System) -> None:
-    """An e-mail that goes at once, and has not gone yet, is none that waits for the others."""
-    clinic = await new_clinic(system, "Simultanée")
-    ender = await add_person(system, "emergency_at_once", clinic, Role.CLINIC_ADMINISTRATOR)
-    openings = []
-    for number in range(5):
+async def ones_to_end(system: System, name: str, ender: Clinician, count: int) -> list[dict[str, Any]]:
+    """What so many people of the ender's clinic opened, each another request."""
+    found = []
+    for number in range(count):
         request_id = await submitted(system)
-        await had_to_do_with(system, clinic.id, request_id)
-        reader = await add_person(system, f"emergency_at_once{number}", clinic, Role.PROVIDER)
-        openings.append(await opened(system, reader, request_id))
-    await asyncio.gather(*(ended(ender, one) for one in openings))
-    first, gathers = await ends_told(system, ender)
-    moments = [one.created_at for one in (first, gathers)]
-    assert moments == sorted(moments)
+        await had_to_do_with(system, ender.account.clinic_id, request_id)
+        reader = await add_person(system, f"{name}{number}", await clinic_of(system, ender), Role.PROVIDER)
+        found.append(await opened(system, reader, request_id))
+    return found
+
+
+async def clinic_of(system: System, who: Clinician) -> Clinic:
+    async with system.services.database.session() as session:
+        return await session.get_one(Clinic, who.account.clinic_id)
+
+
+async def test_ends_at_once_are_all_told_to_operators(system: System) -> None:
+    ender = await add_person(
+        system, "emergency_at_once", await new_clinic(system, "Simultanée"), Role.CLINIC_ADMINISTRATOR
+    )
+    await asyncio.gather(*(ended(ender, one) for one in await ones_to_end(system, "emergency_at_once", ender, 5)))
+    _, gathers = await ends_told(system, ender)
     outgoing = await outgoing_of(system, gathers)
     assert outgoing is not None
     assert outgoing.ended == "5"
-    await system.services.engine.get_workflow_handle(letter_workflow_id(gathers.id)).terminate("the test is over")
+    await stop(system, gathers)
+
+
+async def test_an_end_that_another_overtakes_is_told_to_operators(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The e-mail of the other one goes at once, and is none that waits to tell of this one too."""
+    ender = await add_person(
+        system, "emergency_overtaken", await new_clinic(system, "Dépassée"), Role.CLINIC_ADMINISTRATOR
+    )
+    overtaken, other = await ones_to_end(system, "emergency_overtaken", ender, 2)
+    counts, calls, other_is_over = people.count_by_account, list[UUID](), asyncio.Event()
+
+    async def after_the_other(session: AsyncSession, account_id: UUID) -> None:
+        calls.append(account_id)
+        if len(calls) == 1:
+            await other_is_over.wait()
+        await counts(session, account_id)
+
+    async def has_begun() -> bool:
+        return bool(calls)
+
+    monkeypatch.setattr(people, "count_by_account", after_the_other)
+    ends = asyncio.create_task(ended(ender, overtaken))
+    await eventually(has_begun)
+    await ended(ender, other)
+    other_is_over.set()
+    await ends
+    at_once, gathers = await ends_told(system, ender)
+    assert at_once.id in {one.id for one in await letters_of(system, other)}
+    assert gathers.id in {one.id for one in await letters_of(system, overtaken)}
+    assert gathers.status is LetterStatus.QUEUED
+    await stop(system, gathers)
+
+
+async def stop(system: System, letter: AccountLetter) -> None:
+    """It waits for nothing any more."""
+    await system.services.engine.get_workflow_handle(letter_workflow_id(letter.id)).terminate("the test is over")
 
 
 async def test_an_end_that_is_shut_to_an_operator_hides_no_other(system: System) -> None:
@@ -1355,7 +1401,7 @@ async def test_an_end_that_is_shut_to_an_operator_hides_no_other(system: System)
     assert outgoing.number == await number_of(system, requests_ended[-1])
     await restricted(system, requests_ended[-1], account_id=system.operator.id)
     assert await outgoing_of(system, gathers) is None
-    await system.services.engine.get_workflow_handle(letter_workflow_id(gathers.id)).terminate("the test is over")
+    await stop(system, gathers)
 
 
 async def id_of(system: System, number: str) -> str:
