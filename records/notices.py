@@ -258,7 +258,9 @@ def _leave_to_cover(members: dict[Recipient, list[Account]], event: Event) -> No
     if members[Recipient.REQUESTER_COVER]:
         members.update((recipient, []) for recipient in theirs & members.keys())
     elif not any(members.get(recipient) for recipient in theirs):
-        log.error("nobody can be told of what a requester is to do", request_id=str(event.request_id), about=event.name)
+        log.error(
+            "nobody can be told of what a requester is to do", request_id=str(event.request_id), event_name=event.name
+        )
 
 
 def question_of(event: Event) -> uuid.UUID | None:

@@ -64,7 +64,7 @@ async def tell_others(
     leaving = await asked_for.who_leave_something(session, [one.id for one in accounts])
     of_whom = [one for one in accounts if one.id in leaving]
     if len(of_whom) > MOST_TOLD_OF:
-        log.error("of some it is not told what they asked for", people=len(of_whom) - MOST_TOLD_OF)
+        log.error("of some it is not told what they asked for", count=len(of_whom) - MOST_TOLD_OF)
     letters = list[UUID]()
     for account in of_whom[:MOST_TOLD_OF]:
         told = [one for one in await asked_for.administrators_who_see(session, account) if one.id != account.id]

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from activities.account_letters import AccountLetterActivities
 from domain.accounts import LetterKind
 from domain.notices import URGENT_REPORT, Importance, Recipient
-from domain.requests import Role
+from domain.requests import Role, Status
 from engine.client import EngineConnection
 from records import notices as kept
 from records import people
@@ -309,7 +309,7 @@ async def test_of_what_is_over_when_it_goes_nobody_is_told(own: System) -> None:
         assert await activities._outgoing(session, letter) is not None
         requests = select(RequestRecord).where(RequestRecord.requester_id == UUID(own.requester.id))
         for row in await session.scalars(requests):
-            row.status = "cancelled"
+            row.status = Status.CANCELLED
         await session.flush()
         assert await activities._outgoing(session, letter) is None
         await session.rollback()
