@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from use_cases.offerings import Offerings
+    from use_cases.people import PersonOnFile
     from use_cases.service_accounts import GivenSecret
 
 app = typer.Typer(
@@ -722,6 +723,17 @@ def change_account(
         raise StartError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     person = asyncio.run(administration.change_account(get_settings(), username, change))
     typer.echo(f"{person.name} ({person.username}): {', '.join(person.roles)}, {person.email}")
+    _tell_what_stands_still(person)
+
+
+def _tell_what_stands_still(person: "PersonOnFile") -> None:
+    """Say what somebody asked for, where they can't go on with it."""
+    asked = person.asked_for
+    if asked is not None and asked.stands_still:
+        typer.echo(
+            f"What {person.name} asked for stands still: {asked.open} open requests, of which {asked.waiting} wait for them, "
+            f"{asked.unread} unread reports, {asked.drafts} drafts. The administrators of the clinic are told."
+        )
 
 
 @accounts.command("lock")
@@ -733,6 +745,7 @@ def lock_account(username: str) -> None:
 
     person = asyncio.run(administration.lock_account(get_settings(), username))
     typer.echo(f"{person.username} is locked. Requests that are still with {person.name}: {person.holds}.")
+    _tell_what_stands_still(person)
 
 
 @accounts.command("reopen")
@@ -755,6 +768,7 @@ def let_go(username: str) -> None:
 
     person = asyncio.run(administration.let_go(get_settings(), username))
     typer.echo(f"{person.username} has left.")
+    _tell_what_stands_still(person)
 
 
 @accounts.command("help-with-password")

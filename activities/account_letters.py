@@ -19,8 +19,9 @@ from activities.messages import OutgoingAccountLetter, compose_account_letter
 from activities.try_again import try_again
 from domain.accounts import OF_EMERGENCIES, RESET_LASTS, LetterKind, may_sign
 from domain.addresses import AddressError
+from domain.emergencies import A_DAY
 from domain.requests import Role
-from records import account_letters, audit, destruction, emergencies, one_time_links, people, restrictions
+from records import account_letters, asked_for, audit, destruction, emergencies, one_time_links, people, restrictions
 from records.database import Database
 from records.models import Account, AccountLetter, AuditEntry, Invitation, LetterStatus, PasswordReset
 from records.visibility import Viewer
@@ -79,6 +80,8 @@ class AccountLetterActivities:
         if letter.link_id is not None:
             if letter.kind in OF_EMERGENCIES:
                 told = await _told_of_emergency(session, letter, letter.link_id)
+            elif letter.kind is LetterKind.ASKED_FOR:
+                told = await _told_of_person(session, letter, letter.link_id)
             else:
                 link = await _link_of(session, letter.kind, letter.link_id)
             if told is None and (link is None or link.ended_at is not None):
@@ -139,24 +142,59 @@ async def _told_of_emergency(session: AsyncSession, letter: AccountLetter, entry
     entry = await audit.load(session, entry_id)
     if entry is None or entry.account_id is None or entry.clinic_id is None:
         return None
-    if not await _is_still_told(session, letter, entry):
+    account = await people.load_account(session, letter.account_id) if letter.account_id else None
+    if account is None or not await _is_still_told(session, account, entry):
+        return None
+    request_id = await _shown_to(session, letter.kind, account, entry)
+    if entry.request_id is not None and request_id is None:
         return None
     reader = await people.load_account(session, entry.account_id)
     clinic = await people.load_clinic(session, entry.clinic_id)
     if reader is None or clinic is None:
         return None
-    number = await destruction.number_of(session, entry.request_id) if entry.request_id else None
-    return {"number": number or "", "reader": f"{reader.given_name} {reader.family_name} ({clinic.name})"}
+    number = await destruction.number_of(session, request_id) if request_id else None
+    name = f"{reader.given_name} {reader.family_name} ({clinic.name})"
+    return {"number": number or "", "reader": name, "ended": str(await _count_ended(session, letter, entry))}
 
 
-async def _is_still_told(session: AsyncSession, letter: AccountLetter, entry: AuditEntry) -> bool:
-    """Whether who was to be told is still active, runs Relais or administers a clinic concerned, and the request is not shut to
-    them since.
-    """
+async def _count_ended(session: AsyncSession, letter: AccountLetter, entry: AuditEntry) -> int:
+    """How much that others had opened who is told of has ended by now, of the day before that entry and since."""
     account = await people.load_account(session, letter.account_id) if letter.account_id else None
-    if account is None or not account.active:
-        return False
-    if entry.request_id is not None and await _is_shut_to(session, account, entry.request_id):
+    if letter.kind is not LetterKind.ENDED_UNWATCHED or account is None or entry.account_id is None:
+        return 0
+    return max(1, await emergencies.count_ended_by(session, entry.account_id, entry.at - A_DAY, _viewer_of(account)))
+
+
+async def _told_of_person(session: AsyncSession, letter: AccountLetter, account_id: UUID) -> dict[str, str] | None:
+    """Who can't go on with what they asked for; None where they can again, nothing is left of it for its reader, or these
+    administer their clinic no more.
+    """
+    person = await people.load_account(session, account_id)
+    reader = await people.load_account(session, letter.account_id) if letter.account_id else None
+    if person is None or reader is None or (person.active and Role.REQUESTER in person.roles):
+        return None
+    administers = reader.active and Role.CLINIC_ADMINISTRATOR in reader.roles
+    if not administers or reader.clinic_id != person.clinic_id:
+        return None
+    if not (await asked_for.asked_for_by(session, person.id, _viewer_of(reader))).concerns_others:
+        return None
+    return {"number": "", "reader": f"{person.given_name} {person.family_name}"}
+
+
+async def _shown_to(session: AsyncSession, kind: LetterKind, account: Account, entry: AuditEntry) -> UUID | None:
+    """The request that the letter names: that of the entry, or, where it is shut to them since and the letter tells of further
+    ends as well, the first of these that is not.
+    """
+    if entry.request_id is None or not await _is_shut_to(session, account, entry.request_id):
+        return entry.request_id
+    if kind is not LetterKind.ENDED_UNWATCHED or entry.account_id is None:
+        return None
+    return await emergencies.first_ended_by(session, entry.account_id, entry.at, _viewer_of(account))
+
+
+async def _is_still_told(session: AsyncSession, account: Account, entry: AuditEntry) -> bool:
+    """Whether who was to be told is still active, and runs Relais or administers a clinic concerned."""
+    if not account.active:
         return False
     if Role.OPERATOR in account.roles:
         return True
@@ -169,8 +207,11 @@ async def _is_shut_to(session: AsyncSession, account: Account, request_id: UUID)
     """Also where it is destroyed by now, and was until then."""
     if await restrictions.shuts_out(session, request_id, account.id):
         return True
-    viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
-    return bool(await destruction.were_shut_to(session, viewer, [request_id]))
+    return bool(await destruction.were_shut_to(session, _viewer_of(account), [request_id]))
+
+
+def _viewer_of(account: Account) -> Viewer:
+    return Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
 
 
 async def _link_of(session: AsyncSession, kind: LetterKind, link_id: UUID) -> Invitation | PasswordReset | None:

@@ -136,6 +136,18 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("The directory of your organization has ended the access of somebody of {clinic} who holds requests."),
         _("Hand them over now: you find them under People, with the person whose access has ended."),
     ),
+    LetterKind.ASKED_FOR: AccountText(
+        _("requests wait for somebody who is gone"),
+        _(
+            "Somebody of {clinic} is no requester any more, or their account is closed, and nobody else can go on with what they "
+            "asked for. Of that something is open, or has a report that lies unread."
+        ),
+        _(
+            "It is {reader}. See under People, with that person, how much. Reports that lie unread show to their colleagues and "
+            "to you. For what else waits, give the role back, or open the account again, until it is done; or have a colleague "
+            "ask anew."
+        ),
+    ),
     LetterKind.RETENTION_LISTED: AccountText(
         _("requests were kept long enough"),
         _(
@@ -214,7 +226,10 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
             "Somebody else than who had opened a request in an emergency has ended that; and a clinic concerned has no "
             "other administrator who could be told, or the same person has ended within a day what several had opened."
         ),
-        _("It was {number}, and {reader} has ended it. Reach who answers for the clinics: somebody may be in danger."),
+        _(
+            "It was {number}, and {reader} has ended it. Within about a day they have ended {ended} in all: you are told of "
+            "further ones together, once an hour at most. Reach who answers for the clinics: somebody may be in danger."
+        ),
     ),
     LetterKind.REFUSED_IN_EMERGENCY: AccountText(
         _("requests could not be opened in an emergency"),

@@ -80,6 +80,7 @@ class OutgoingAccountLetter(Frozen):
     username: str
     number: str = Field("", description="Of a request that was opened in an emergency, by the `reader`.")
     reader: str = ""
+    ended: str = Field("", description="How much that others had opened they have ended within a day or so.")
     code: str = Field("", repr=False)
     expires_at: AwareDatetime | None = None
     needs_voice_code: bool = False
@@ -168,7 +169,13 @@ def compose_account_letter(letter: OutgoingAccountLetter, settings: Settings) ->
         message_id=f"<{letter.letter_id}@relais>",
         date=letter.created_at,
     )
-    facts = {"clinic": letter.clinic, "username": letter.username, "number": letter.number, "reader": letter.reader}
+    facts = {
+        "clinic": letter.clinic,
+        "username": letter.username,
+        "number": letter.number,
+        "reader": letter.reader,
+        "ended": letter.ended,
+    }
     path = LINK_PATHS.get(letter.kind)
     shown = _ShownLetter(
         heading=_sentence_case(_(text.subject)),

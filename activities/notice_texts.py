@@ -16,7 +16,7 @@ from translations import gettext_noop as _
 REQUESTER_CLINIC, REQUESTER_COLLEAGUES = Recipient.REQUESTER_CLINIC, Recipient.REQUESTER_COLLEAGUES
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
-SIGNER_COVER = Recipient.SIGNER_COVER
+SIGNER_COVER, REQUESTER_COVER = Recipient.SIGNER_COVER, Recipient.REQUESTER_COVER
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,36 @@ _HAVE_IT_READ = _(
 )
 _TAKEN_BACK = _("What we have just told you of the request has been taken back: it stands as it did before.")
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
+_GO_ON = _(
+    "Give the person the role back, or open the account again, until this request is done; or have a colleague of theirs ask "
+    "anew."
+)
+_NOBODY_ANSWERS = NoticeText(
+    _("a question that nobody can answer"),
+    _(
+        "A provider needs additional information about the request of somebody of your clinic who is no requester any more, or "
+        "whose account is closed. Nobody else can answer."
+    ),
+    _GO_ON,
+)
+_NOBODY_SUBMITS = NoticeText(
+    _("returned, and nobody can submit it again"),
+    _(
+        "The request was returned to somebody of your clinic who is no requester any more, or whose account is closed. Nobody "
+        "else can submit it again, and after a while it is abandoned."
+    ),
+    _GO_ON,
+)
+_NOBODY_READS = NoticeText(
+    _("to be read without delay"),
+    _(
+        "A report that must be read without delay is on the request of somebody of your clinic who is no requester any more, or "
+        "whose account is closed. They were not told of it."
+    ),
+    _(
+        "Read the report now, or have it read by who treats the patient; act on it, and confirm in Relais that it was read."
+    ),
+)
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
 TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
@@ -115,6 +145,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.INFORMATION_REQUESTED: {
+        REQUESTER_COVER: _NOBODY_ANSWERS,
         REQUESTER: NoticeText(
             _("additional information requested"),
             _("A provider needs additional information to deal with your request."),
@@ -140,12 +171,17 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.INFORMATION_REQUEST_WITHDRAWN: {
+        REQUESTER_COVER: NoticeText(
+            _("additional information no longer needed"),
+            _("A provider has withdrawn a request for additional information that nobody of your clinic could answer."),
+        ),
         REQUESTER: NoticeText(
             _("additional information no longer needed"),
             _("A provider has withdrawn a request for additional information. You do not have to answer it."),
         ),
     },
     E.RETURNED_TO_REQUESTER: {
+        REQUESTER_COVER: _NOBODY_SUBMITS,
         REQUESTER: NoticeText(_("returned to you"), _("Your request has been returned to you."), _CORRECT),
         BEFORE: _RETURNED,
         DISPATCHERS: _RETURNED,
@@ -249,6 +285,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.INFORMATION_REMINDER: {
+        REQUESTER_COVER: _NOBODY_ANSWERS,
         REQUESTER: NoticeText(
             _("reminder, additional information requested"),
             _("A provider still waits for additional information to deal with your request."),
@@ -256,6 +293,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.INFORMATION_EXPIRED: {
+        REQUESTER_COVER: _NOBODY_ANSWERS,
         HOLDER: NoticeText(
             _("additional information overdue"),
             _("A request for additional information was not answered in time. It stays open."),
@@ -268,12 +306,20 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.RESUBMISSION_REMINDER: {
+        REQUESTER_COVER: _NOBODY_SUBMITS,
         HOLDER: NoticeText(
             _("reminder, returned to you"),
             _("The request that was returned to you still waits. Without an answer in time it will be abandoned."),
         ),
     },
     E.ABANDONED: {
+        REQUESTER_COVER: NoticeText(
+            _("abandoned"),
+            _(
+                "The request of somebody of your clinic who is no requester any more, or whose account is closed, was not "
+                "submitted again in time and has been abandoned."
+            ),
+        ),
         REQUESTER: NoticeText(
             _("abandoned"), _("Your request was not submitted again in time and has been abandoned.")
         ),
@@ -288,6 +334,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     URGENT_REPORT: {  # in words that say nothing of it
+        REQUESTER_COVER: _NOBODY_READS,
         REQUESTER: NoticeText(
             _("to be read without delay"),
             _("A report on your request is available and must be read without delay."),
@@ -320,6 +367,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.URGENT_REPORT_REMINDER: {
+        REQUESTER_COVER: _NOBODY_READS,
         REQUESTER: NoticeText(
             _("to be read without delay"), _("A report that must be read without delay still waits."), _READ
         ),
@@ -368,6 +416,17 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.FOLLOW_UP_ANSWERED: {
+        REQUESTER_COVER: NoticeText(
+            _("an answer that nobody reads"),
+            _(
+                "A question about the report is answered. Somebody of your clinic had asked it who is no requester any more, or "
+                "whose account is closed."
+            ),
+            _(
+                "Give the person the role back, or open the account again, so that they read it; or ask who has signed the "
+                "report."
+            ),
+        ),
         REQUESTER: NoticeText(
             _("your question is answered"),
             _("Your question about the report is answered."),

@@ -327,6 +327,17 @@ def opened_by_others(acts: Iterable[tuple[UUID, Seen]], zone: ZoneInfo) -> list[
     ]
 
 
+def ended_by_others(acts: Iterable[tuple[UUID, Seen]], zone: ZoneInfo) -> list[Finding]:
+    """What people of other clinics, by account, ended that others had opened in an emergency, and that concerns the clinic; a
+    line for each day, as of its own people.
+    """
+    found: dict[tuple[UUID, date], Sample] = {}
+    for who, act in acts:
+        if act.ends_emergency_of_another:
+            found.setdefault((who, act.at.astimezone(zone).date()), Sample()).add(act)
+    return [Finding(Rule.EMERGENCY_ENDED, who, None, day, sample) for (who, day), sample in found.items()]
+
+
 def many_patients(days: Iterable[tuple[Person, Mapping[date, Day]]]) -> Iterator[Finding]:
     """Whoever read of more patients on one day than is usual for their role: the mean of all days, and three deviations.
 

@@ -127,6 +127,7 @@ class LetterKind(StrEnum):
     REFUSED_IN_EMERGENCY = "refused_in_emergency"  # to administrators: who tries to open something, again and again
     ACCESSES_TO_REVIEW = "accesses_to_review"  # to administrators: a month waits to be signed off
     DRAFTS_END = "drafts_end"  # drafts that somebody has not touched for weeks are removed soon
+    ASKED_FOR = "asked_for"  # to administrators: somebody can't go on with what they asked for any more
     HAND_OVER = "hand_over"  # to administrators: somebody whose access the directory ended holds requests
 
 

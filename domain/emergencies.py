@@ -3,7 +3,7 @@
 See docs/decisions/emergency-access.md.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,6 +27,9 @@ TOLD_AT = 3
 
 ENDS_TOLD_AT = 2
 """Who ends what so many people opened within a day is told of to operators as well: they may mean to deny it to everybody."""
+
+ENDS_GATHERED_FOR = timedelta(hours=1)
+"""Of what one person ends an operator gets an e-mail at once, and then no more than one in such a time, which tells of all."""
 
 _MAY_OPEN = (Role.PROVIDER, Role.REQUESTER)
 
@@ -63,6 +66,21 @@ class Course:
         if who == self.reader:
             return not self.ends and now < self.ends_at
         return self.held_until is None and now < self.begun_at + A_DAY
+
+
+def goes_at(written: Sequence[datetime], now: datetime, *, last_waits: bool) -> datetime | None:
+    """When an e-mail to an operator goes of what one person ended, of whom these were `written` before, the first first; None
+    where the last of them waits still, and tells of all when it goes.
+    """
+    goes: datetime | None = None
+    for at in written:
+        goes = at if goes is None else max(at, goes + ENDS_GATHERED_FOR)
+    if goes is None:
+        return now
+    gathers = goes > written[-1]  # one that goes at once tells of nothing that comes after it
+    if gathers and goes > now:
+        return None if last_waits else goes
+    return max(now, goes + ENDS_GATHERED_FOR)
 
 
 def opens_as(roles: Collection[Role]) -> Role | None:

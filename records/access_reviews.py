@@ -41,6 +41,7 @@ from records.models import (
     Account,
     AuditEntry,
     DestroyedRequest,
+    EmergencyEnd,
     EmergencyOpening,
     EventRecord,
     Notice,
@@ -161,6 +162,31 @@ async def opened_by_others(
     )
     found = await session.execute(query)
     return [(who, Seen(id_, at, kind, name, request_id)) for who, id_, at, kind, name, request_id in found]
+
+
+async def ended_by_others(
+    session: AsyncSession, clinic_id: uuid.UUID, since: datetime, until: datetime
+) -> list[tuple[uuid.UUID, Seen]]:
+    """What people of other clinics ended, by account, of what people of this one, or of what it asked for, others had opened in
+    an emergency; in the order of the entries.
+    """
+    act = AuditEntry.id, AuditEntry.at, AuditEntry.kind, AuditEntry.name
+    of_end = AuditEntry.object_id == EmergencyOpening.id, AuditEntry.account_id == EmergencyEnd.ended_by
+    query = (
+        select(EmergencyEnd.ended_by, *act, AuditEntry.request_id, AuditEntry.purpose)
+        .select_from(EmergencyEnd)
+        .join(EmergencyOpening, EmergencyOpening.id == EmergencyEnd.opening_id)
+        .join(RequestRecord, RequestRecord.id == EmergencyOpening.request_id)
+        .join(AuditEntry, and_(AuditEntry.request_id == RequestRecord.id, *of_end))
+        .where(EmergencyEnd.ended_at >= since, EmergencyEnd.ended_at < until)
+        .where(EmergencyEnd.ended_by != EmergencyOpening.account_id)
+        .where(or_(EmergencyOpening.clinic_id == clinic_id, RequestRecord.requester_clinic_id == clinic_id))
+        .where(AuditEntry.kind == Act.EMERGENCY, AuditEntry.name == EmergencyStep.ENDED)
+        .where(AuditEntry.clinic_id != clinic_id)
+        .order_by(AuditEntry.id)
+    )
+    found = await session.execute(query)
+    return [(who, Seen(id_, at, kind, name, of, purpose)) for who, id_, at, kind, name, of, purpose in found]
 
 
 async def bonds_of(

@@ -36,6 +36,7 @@ from records.models import (
     OfferedPool,
     Participant,
     PartnerMessage,
+    PatientLetGo,
     PatientWord,
     PhoneLink,
     ReceivedRequest,
@@ -61,7 +62,7 @@ OF_REQUEST: Sequence[type[Base]] = (
     *(StoredDocument, FrozenReport, ReportDraft, Mark, Attachment, Upload, PhoneLink),
     *(GivenCommand, RefusedCommand, FailedEffect, EventRecord, FrozenForm),
     *(PartnerMessage, ReceivedRequest, ToldMessage),
-    *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
+    *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold, PatientLetGo),
     *(RestrictionEnd, RequestRestriction, EmergencyEnd, EmergencyOpening),
 )
 """What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""

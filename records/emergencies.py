@@ -12,17 +12,20 @@ from sqlalchemy import ColumnElement, and_, any_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from domain.accounts import LetterKind
 from domain.emergencies import Course, Ended, opens_as
 from domain.requests import Role, Status
 from records.ids import new_id
 from records.models import (
     Account,
     AccountKind,
+    AccountLetter,
     AuditEntry,
     Clinic,
     DestroyedRequest,
     EmergencyEnd,
     EmergencyOpening,
+    LetterStatus,
     RequestParty,
     RequestRecord,
     RequestRestriction,
@@ -173,6 +176,48 @@ async def readers_ended_by(session: AsyncSession, account_id: uuid.UUID, since: 
         .where(EmergencyOpening.account_id != account_id)
     )
     return set(await session.scalars(query))
+
+
+async def count_ended_by(session: AsyncSession, account_id: uuid.UUID, since: datetime, but: Viewer) -> int:
+    """How much that others had opened somebody has ended since then, without what is shut to that viewer."""
+    query = select(func.count(EmergencyEnd.opening_id.distinct())).join(
+        EmergencyOpening, EmergencyEnd.opening_id == EmergencyOpening.id
+    )
+    return await session.scalar(query.where(_ended_by(account_id, since, but))) or 0
+
+
+async def first_ended_by(
+    session: AsyncSession, account_id: uuid.UUID, since: datetime, but: Viewer
+) -> uuid.UUID | None:
+    """The request of the first of these; None where there is none."""
+    query = select(EmergencyOpening.request_id).join(EmergencyEnd, EmergencyEnd.opening_id == EmergencyOpening.id)
+    query = query.where(_ended_by(account_id, since, but)).order_by(EmergencyEnd.ended_at).limit(1)
+    return await session.scalar(query)
+
+
+def _ended_by(account_id: uuid.UUID, since: datetime, but: Viewer) -> ColumnElement[bool]:
+    return and_(
+        EmergencyEnd.ended_by == account_id,
+        EmergencyEnd.ended_at > since,
+        EmergencyOpening.account_id != account_id,
+        EmergencyOpening.request_id.not_in(shut_to(but.account_id, but.clinic_id, but.roles)),
+    )
+
+
+async def letters_about_ends_by(
+    session: AsyncSession, account_id: uuid.UUID, kind: LetterKind, to: uuid.UUID, since: datetime
+) -> list[tuple[datetime, LetterStatus]]:
+    """When such e-mails were written to somebody since then about what that account had ended, and what became of each; the first
+    first.
+    """
+    query = (
+        select(AccountLetter.created_at, AccountLetter.status)
+        .join(AuditEntry, AuditEntry.id == AccountLetter.link_id)
+        .where(AccountLetter.account_id == to, AccountLetter.kind == kind, AccountLetter.created_at > since)
+        .where(AuditEntry.account_id == account_id)
+        .order_by(AccountLetter.created_at, AccountLetter.id)
+    )
+    return [(at, status) for at, status in await session.execute(query)]
 
 
 async def ended_by_another(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from records.models import FROZEN_TABLES, Base
 from settings import SettingsError
 
-READ_ALONE = ("alembic_version", "audit_leaves", "audit_checkpoints", "audit_heads")
+READ_ALONE = ("alembic_version", "audit_leaves", "audit_checkpoints", "audit_heads", "patients_let_go")
 """What workers and migrations write."""
 
 ONLY_ADDED_TO = tuple(table for table in FROZEN_TABLES if table not in READ_ALONE)

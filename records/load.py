@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Status
 from records.models import RequestRecord
-from records.visibility import Viewer, shut_to
+from records.visibility import Viewer, is_open_to
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ async def loads_of(
             RequestRecord.holder_id.in_(provider_ids),
             RequestRecord.holder_kind == HolderKind.PROVIDER,
             waiting | in_progress,
-            _is_open_to(viewer),
+            is_open_to(viewer),
         )
         .group_by(RequestRecord.holder_id)
     )
@@ -57,7 +57,7 @@ async def pools_waiting(
             RequestRecord.holder_clinic_id.in_(clinic_ids),
             RequestRecord.holder_kind == HolderKind.POOL,
             RequestRecord.status == Status.AWAITING_ACCEPTANCE,
-            _is_open_to(viewer),
+            is_open_to(viewer),
         )
         .group_by(RequestRecord.holder_clinic_id)
     )
@@ -70,10 +70,6 @@ async def held_by(session: AsyncSession, provider_id: uuid.UUID, viewer: Viewer,
         RequestRecord.holder_id == provider_id,
         RequestRecord.holder_kind == HolderKind.PROVIDER,
         RequestRecord.status.in_([Status.AWAITING_ACCEPTANCE, Status.ACCEPTED]),
-        _is_open_to(viewer),
+        is_open_to(viewer),
     )
     return list(await session.scalars(query.order_by(RequestRecord.due_at.nulls_last(), RequestRecord.id).limit(limit)))
-
-
-def _is_open_to(viewer: Viewer | None) -> ColumnElement[bool]:
-    return true() if viewer is None else RequestRecord.id.not_in(shut_to(viewer))

@@ -1922,6 +1922,17 @@ class RetentionHold(Base):
     __table_args__ = (Index("ix_retention_holds_clinic", "clinic_id", postgresql_where=text("lifted_at IS NULL")),)
 
 
+class PatientLetGo(Base):
+    """That operators let the patient of the request go, on the command line, whom a hold at another one had kept, which is
+    destroyed by now (`use_cases.let_go`). It is by the ids of requests alone.
+    """
+
+    __tablename__ = "patients_let_go"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    lifted_at: Mapped[datetime]
+
+
 class RequestRestriction(Base):
     """At the wish of the person whom it is about, the request is shut to an account, or to everybody of a clinic in a role.
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Interval,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    exists,
     false,
     func,
     or_,
@@ -26,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain.commands import (
     AnswerInformation,
@@ -36,6 +39,7 @@ from domain.commands import (
 )
 from domain.events import Event, question_id
 from domain.notices import (
+    FOR_WHO_MAY_ASK,
     MATRIX,
     NEVER_WAITS,
     UNREAD_REPORT,
@@ -50,6 +54,7 @@ from domain.notices import (
 )
 from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
+from records.asked_for import may_ask
 from records.commands import TAKEN_AWAY
 from records.ids import new_id
 from records.lost_messages import Untold
@@ -66,7 +71,12 @@ from records.models import (
 from records.restrictions import is_shut_out, is_shut_to_account, shut_to, shuts_out
 from records.straight import Straight
 
+log = structlog.get_logger(__name__)
+
 _NOTICES = table_of(Notice)
+
+_ASKED = aliased(Account)
+"""A requester, beside the accounts that are told."""
 
 # Made once, as in `records.requests`.
 
@@ -99,6 +109,9 @@ _IS_UNDELIVERABLE = text("notices.status IN ('refused', 'expired', 'failed')")
 
 STUCK = "stuck"
 """The event of a notice that tells that a request waits for nobody who can go on with it."""
+
+_FOR_COVER = Notice.recipient == Recipient.REQUESTER_COVER
+"""What somebody is told as an administrator, in a requester's place."""
 
 _IS_SOMEBODY = Account.kind == AccountKind.PERSON
 """A partner's system that holds a request reads no e-mails: it hears of it by messages."""
@@ -222,12 +235,32 @@ async def _concerned(session: AsyncSession, event: Event, request: Request, abou
         or_(*parties), Account.active, _IS_SOMEBODY, ~is_shut_out(event.request_id)
     )
     found = (await session.execute(query)).all()
+    members = {
+        recipient: [account for account, *belongs in found if belongs[number]]
+        for number, (recipient, _) in enumerate(by_weight)
+    }
+    if about in FOR_WHO_MAY_ASK:
+        _leave_to_cover(members, event)
     return {
         account.id: Told(account, recipient, importance)
-        for number, (recipient, importance) in enumerate(by_weight)
-        for account, *belongs in found
-        if belongs[number]
+        for recipient, importance in by_weight
+        for account in members[recipient]
     }
+
+
+def _leave_to_cover(members: dict[Recipient, list[Account]], event: Event) -> None:
+    """Who covers for the requester is told in their place. Where nobody does, they are told themselves if they come in: they know
+    at least that somebody waits for them.
+    """
+    theirs = {Recipient.REQUESTER}
+    if event.holder.kind is HolderKind.REQUESTER:
+        theirs.add(Recipient.HOLDER)
+    if members[Recipient.REQUESTER_COVER]:
+        members.update((recipient, []) for recipient in theirs & members.keys())
+    elif not any(members.get(recipient) for recipient in theirs):
+        log.error(
+            "nobody can be told of what a requester is to do", request_id=str(event.request_id), event_name=event.name
+        )
 
 
 def question_of(event: Event) -> uuid.UUID | None:
@@ -274,7 +307,8 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     """Put a notice that waits into the hands of the activity `by`, so that nobody else sends it; None when there is none.
 
     It is in those hands if its `taken_up_by` says so. Otherwise it is settled, goes with another one, or is in other hands. One
-    to a person who has left, or to whom the request was shut meanwhile, is suppressed.
+    to a person who has left, or to whom the request was shut meanwhile, is suppressed; so is what covers for a requester, to who
+    is no administrator any more.
     """
     notice = await session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None or notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
@@ -286,13 +320,31 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     )  # who recorded the event has left the others' notices
     if notice.taken_up_by in let_go or notice.taken_up_at is None or notice.taken_up_at < now - IN_HAND_AT_MOST:
         account = await session.get_one(Account, notice.account_id, populate_existing=True)
-        if account.active and not await shuts_out(session, notice.request_id, account.id):
-            notice.taken_up_by, notice.taken_up_at = by, now
-            await session.flush()
-        else:
+        if not account.active or await shuts_out(session, notice.request_id, account.id):
             await _suppress(session, _of_one_mail(notice.id))
             await session.refresh(notice)
+        elif await _is_still_to_go(session, notice, account):
+            notice.taken_up_by, notice.taken_up_at = by, now
+            await session.flush()
     return notice
+
+
+async def _is_still_to_go(session: AsyncSession, notice: Notice, account: Account) -> bool:
+    """Whether there is anything left to tell them there: not as an administrator, where they are none any more. What goes with a
+    notice that is stopped goes by itself.
+    """
+    if _administers(account):
+        return True
+    await _suppress(session, and_(_of_one_mail(notice.id), _FOR_COVER))
+    await session.refresh(notice)
+    if notice.status is NoticeStatus.QUEUED:
+        return True
+    await session.execute(update(Notice).where(_of_one_mail(notice.id)).values(told_with=None))
+    return False
+
+
+def _administers(account: Account) -> bool:
+    return Role.CLINIC_ADMINISTRATOR in account.roles
 
 
 def _recorder(request_id: uuid.UUID, version: int) -> str:
@@ -416,11 +468,10 @@ async def plan_unread_report_notices(session: AsyncSession, row: RequestRecord) 
     Nobody is told twice of one report: the key says which, as no event does.
     """
     requester = Person(id=row.requester_id, clinic_id=row.requester_clinic_id)
-    roles = {Recipient.REQUESTER_CLINIC: Role.CLINIC_ADMINISTRATOR, Recipient.REQUESTER_COLLEAGUES: Role.REQUESTER}
     told = {
         account.id: Told(account, recipient, importance)
         for recipient, importance in MATRIX[UNREAD_REPORT].items()
-        for account in await _told_of(session, row.id, _others_of(requester, roles[recipient]))
+        for account in await _told_of(session, row.id, _others_of(requester, _ROLES_OF_OTHERS[recipient]))
     }
     key = f"unread:{row.process_version}"
     await _insert(
@@ -630,7 +681,8 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
     """Put the waiting notices of an account into the digest of that id; None when there are none.
 
     The same id gives the same digest again, so that a retry says the same. What an earlier digest claimed but never sent is
-    taken over. What waits for a person who has left, or is of a request that was shut to them meanwhile, is suppressed.
+    taken over. What waits for a person who has left, is of a request that was shut to them meanwhile, or was for them as an
+    administrator, which they are no more, is suppressed.
     """
     account = await session.get(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
     if account is None:
@@ -640,6 +692,8 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
         await _suppress(session, waiting)
         return None
     await _suppress(session, and_(waiting, Notice.request_id.in_(shut_to(account.id, account.clinic_id, frozenset()))))
+    if not _administers(account):
+        await _suppress(session, and_(waiting, _FOR_COVER))
     claimed = select(Notice).where(Notice.digest_id == digest_id, Notice.account_id == account_id).order_by(Notice.id)
     notices = list(await session.scalars(claimed))
     if not notices:
@@ -688,10 +742,10 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             return _members(event.holder_before)
         case Recipient.DISPATCHERS:
             return _members(Holder.dispatch(request.dispatch_clinic_id))
-        case Recipient.REQUESTER_CLINIC:
-            return _others_of(request.requester, Role.CLINIC_ADMINISTRATOR)
-        case Recipient.REQUESTER_COLLEAGUES:
-            return _others_of(request.requester, Role.REQUESTER)
+        case Recipient.REQUESTER_CLINIC | Recipient.REQUESTER_COLLEAGUES:
+            return _others_of(request.requester, _ROLES_OF_OTHERS[recipient])
+        case Recipient.REQUESTER_COVER:
+            return _cover_of_requester(request.requester)
         case Recipient.SIGNER:
             report = request.final_report
             return Account.id == report.signer.id if report else false()
@@ -706,6 +760,19 @@ def _cover_of(signer: Person, request_id: uuid.UUID) -> ColumnElement[bool]:
     """The other providers of their clinic, while they are away, or the request is shut to them."""
     others = and_(_members(Holder.pool(signer.clinic_id)), Account.id != signer.id)
     return and_(others, or_(is_away_provider(signer.id), is_shut_to_account(signer.id, request_id)))
+
+
+def _cover_of_requester(requester: Person) -> ColumnElement[bool]:
+    """Who administers their clinic, they too, while they are no requester any more or do not come in."""
+    is_able = exists().where(_ASKED.id == requester.id, may_ask(_ASKED))
+    administers = Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value])
+    return and_(Account.clinic_id == requester.clinic_id, administers, ~is_able)
+
+
+_ROLES_OF_OTHERS = {
+    Recipient.REQUESTER_CLINIC: Role.CLINIC_ADMINISTRATOR,
+    Recipient.REQUESTER_COLLEAGUES: Role.REQUESTER,
+}
 
 
 def _others_of(requester: Person, role: Role) -> ColumnElement[bool]:

@@ -166,10 +166,10 @@ async def is_shut_to(
     return await session.scalar(query.limit(1)) is not None
 
 
-def is_shut_out(request_id: uuid.UUID) -> ColumnElement[bool]:
-    """Of rows of `Account`: whether this request is shut to them."""
+def is_shut_out(request_id: ColumnExpressionArgument[uuid.UUID] | uuid.UUID) -> ColumnElement[bool]:
+    """Of rows of `Account`: whether this request is shut to them; beside rows of `RequestRecord`, whether each of these is."""
     names = _names(Account).where(RequestRestriction.request_id == request_id)
-    return names.correlate(Account)
+    return names.correlate(Account, RequestRecord)
 
 
 def is_shut_to_account(

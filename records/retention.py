@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import all_, any_, delete, exists, func, select, update
+from sqlalchemy import DateTime, all_, any_, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,8 @@ from records.ids import as_array, new_id
 from records.models import (
     Clinic,
     GivenCommand,
+    PatientLetGo,
+    RequestParty,
     RequestRecord,
     RetentionCertificate,
     RetentionEntry,
@@ -127,6 +129,44 @@ async def patients_let_go(
         if lifted_at is not None:
             found.setdefault(clinic_id, {})[request_id] = lifted_at
     return found
+
+
+async def patient_let_go_at(session: AsyncSession, request_id: uuid.UUID) -> Mapping[uuid.UUID, datetime]:
+    """The clinics that held the patient of the request at this one, until operators lifted that; each with the last time."""
+    query = select(RetentionHold.clinic_id, func.max(RetentionHold.lifted_at)).where(
+        RetentionHold.request_id == request_id, RetentionHold.whole_patient, _AT_THE_MACHINE
+    )
+    found = await session.execute(query.group_by(RetentionHold.clinic_id))
+    return {clinic_id: lifted_at for clinic_id, lifted_at in found if lifted_at is not None}
+
+
+async def others_of_clinic(
+    session: AsyncSession, clinic_id: uuid.UUID, request_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
+) -> Sequence[uuid.UUID]:
+    """The requests but that one with which the clinic ever had to do, in the order of their ids; a page. No drafts."""
+    is_party = exists().where(RequestParty.clinic_id == clinic_id, RequestParty.request_id == RequestRecord.id)
+    query = select(RequestRecord.id).where(is_party, RequestRecord.id != request_id)
+    query = query.where(RequestRecord.status != Status.DRAFT).order_by(RequestRecord.id).limit(limit)
+    return (await session.scalars(query if after is None else query.where(RequestRecord.id > after))).all()
+
+
+async def pass_on(session: AsyncSession, let_go: Mapping[uuid.UUID, datetime]) -> None:
+    """Note at each of these requests, as far as it is still there, when its patient was let go; where one knows a later moment,
+    that stays. One that is being destroyed is waited for.
+    """
+    for request_id, lifted_at in sorted(let_go.items()):
+        there = select(RequestRecord.id, literal(lifted_at, DateTime(timezone=True)))
+        there = there.where(RequestRecord.id == request_id).with_for_update(read=True, key_share=True)
+        noted = insert(PatientLetGo).from_select(["request_id", "lifted_at"], there)
+        newest = func.greatest(PatientLetGo.lifted_at, noted.excluded.lifted_at)
+        await session.execute(noted.on_conflict_do_update(index_elements=["request_id"], set_={"lifted_at": newest}))
+
+
+async def passed_on_to(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, datetime]:
+    """Those of the requests to which that was passed on, each with when their patient was let go."""
+    query = select(PatientLetGo.request_id, PatientLetGo.lifted_at)
+    found = await session.execute(query.where(PatientLetGo.request_id == any_(as_array(request_ids))))
+    return {request_id: lifted_at for request_id, lifted_at in found}  # noqa: C416
 
 
 _AT_THE_MACHINE = RetentionHold.lifted_side == Side.COMMAND_LINE

@@ -112,6 +112,11 @@ async def all_shut_to(session: AsyncSession, viewer: Viewer | None) -> set[uuid.
     return set(await session.scalars(shut_to(viewer))) if viewer is not None else set()
 
 
+def is_open_to(viewer: Viewer | None) -> ColumnElement[bool]:
+    """Of rows of `RequestRecord`: that no restriction shuts them to the viewer; none does to whoever is at the machine (None)."""
+    return true() if viewer is None else RequestRecord.id.not_in(shut_to(viewer))
+
+
 async def covers(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
     """Whether the viewer answers what is asked about the report, for a colleague who has signed it and is away today, or to whom
     it is shut."""

@@ -18,6 +18,7 @@ from domain.access_review import (
     Person,
     Seen,
     bounds,
+    ended_by_others,
     following,
     in_order,
     many_patients,
@@ -78,6 +79,7 @@ async def analyse(database: Database, clinic_id: UUID, month: date, zone: ZoneIn
     since, until = bounds(month, zone)
     async with database.session() as session:
         by_others = opened_by_others(await access_reviews.opened_by_others(session, clinic_id, since, until), zone)
+        by_others += ended_by_others(await access_reviews.ended_by_others(session, clinic_id, since, until), zone)
         if not by_others and not await access_reviews.was_used_in(session, clinic_id, since, until):
             return False
         accounts = await access_reviews.people_of(session, clinic_id)

@@ -245,7 +245,7 @@ async def change_account(settings: Settings, username: str, change: PersonChange
 
 async def lock_account(settings: Settings, username: str) -> PersonOnFile:
     """Nobody comes in with that account any more, at once. Raises AdministrationError."""
-    async with _account_of(settings, username) as (parts, by, account_id):
+    async with _account_of(settings, username, sends=True) as (parts, by, account_id):
         return await on_file.lock(parts, by, account_id)
 
 
@@ -257,7 +257,7 @@ async def reopen_account(settings: Settings, username: str) -> PersonOnFile:
 
 async def let_go(settings: Settings, username: str) -> PersonOnFile:
     """Somebody has left, who holds nothing. Raises AdministrationError."""
-    async with _account_of(settings, username) as (parts, by, account_id):
+    async with _account_of(settings, username, sends=True) as (parts, by, account_id):
         await on_file.let_go(parts, by, account_id)
         return await on_file.read_person(parts, by, account_id)
 

@@ -35,6 +35,7 @@ from records.store import DocumentStore
 from use_cases.account_letters import send
 from use_cases.administrators import seen_by_none, shut_to_each, who_sees
 from use_cases.each import all_of_them
+from use_cases.let_go import Heirs, NotLookedForError, look_for_heirs, pass_on
 from use_cases.parts import PartsWithEngine
 from use_cases.retention import (
     HeldPatients,
@@ -229,6 +230,15 @@ async def destroy_listed(services: PartsWithEngine, list_id: UUID) -> None:
 
 
 async def _destroy_one(services: PartsWithEngine, list_id: UUID, request_id: UUID) -> None:
+    try:
+        await _destroy_with(services, list_id, request_id, Heirs())
+    except NotLookedForError as missing:
+        heirs = await look_for_heirs(services.database, request_id, missing.let_go)
+        await _destroy_with(services, list_id, request_id, heirs)
+
+
+async def _destroy_with(services: PartsWithEngine, list_id: UUID, request_id: UUID, heirs: Heirs) -> None:
+    """Destroy it if it may go, and do what is still to be done of that. Raises NotLookedForError."""
     async with services.database.session() as session:
         approved = await retention.load_list(session, list_id, shared=True)  # nobody takes it back meanwhile
         entry = await retention.lock_entry(session, list_id, request_id)
@@ -236,7 +246,7 @@ async def _destroy_one(services: PartsWithEngine, list_id: UUID, request_id: UUI
         if approved is None or entry is None or entry.settled_at is not None or not is_approved:
             return
         if entry.outcome is None:
-            because = await _destroy_if_it_may(session, approved, entry)
+            because = await _destroy_if_it_may(session, approved, entry, heirs)
             entry.outcome = EntryOutcome.KEPT if because else EntryOutcome.DESTROYED
             entry.kept_because = because
             entry.settled_at = datetime.now(UTC) if because else None
@@ -251,9 +261,9 @@ async def _destroy_one(services: PartsWithEngine, list_id: UUID, request_id: UUI
 
 
 async def _destroy_if_it_may(
-    session: AsyncSession, approved: RetentionList, entry: RetentionEntry
+    session: AsyncSession, approved: RetentionList, entry: RetentionEntry, heirs: Heirs
 ) -> KeptBecause | None:
-    """Destroy the request, and write that down in the name of who approved; or why it is kept."""
+    """Destroy the request, and write that down in the name of who approved; or why it is kept. Raises NotLookedForError."""
     now = datetime.now(UTC)
     try:
         row = await requests.lock_to_destroy(session, entry.request_id)
@@ -267,6 +277,7 @@ async def _destroy_if_it_may(
         return standing
     if await needs_second(session, approved, [entry]):
         return KeptBecause.RESTRICTED
+    await pass_on(session, row.id, heirs)
     clinic = await people.load_clinic(session, approved.clinic_id)
     applied = retention.policy_of(clinic) if clinic else RetentionPolicy()
     await destruction.destroy(session, row, entry.list_id, now, kept_until=standing, policy=applied)

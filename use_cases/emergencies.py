@@ -25,11 +25,11 @@ from domain.requests import Role
 from records import account_letters, audit, emergencies, people, requests, used_keys, visibility
 from records.canonical import content_sha256
 from records.errors import NotFoundError
-from records.models import Account, AuditEntry, EmergencyOpening, RequestRecord
+from records.models import Account, AuditEntry, EmergencyOpening, LetterStatus, RequestRecord
 from records.used_keys import Use
 from use_cases import guessing, step_up
 from use_cases.accesses import by
-from use_cases.account_letters import send
+from use_cases.account_letters import send, send_after
 from use_cases.attempts import Begun
 from use_cases.caller import Caller
 from use_cases.guessing import Counter
@@ -160,7 +160,7 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
     Who ends what somebody else opened says also that they can't open it anew for a day, whatever became of it meanwhile; that is
     told to others who would (`_tell_of_end`). Raises Problem `not_found`.
     """
-    letters: list[UUID] = []
+    letters: dict[UUID, timedelta] = {}
     async with services.database.session() as session:
         found = await emergencies.load(session, opening_id)
         if found is None or not await _is_shown(session, caller, found):
@@ -169,7 +169,9 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
             row = await requests.lock_for_anybody(session, found.request_id)
         except NotFoundError:  # it was destroyed meanwhile
             raise Problem("not_found") from None
-        now = datetime.now(UTC)
+        if found.account_id != caller.id:
+            await people.count_by_account(session, caller.id)  # so that each end knows of those before it
+        now = datetime.now(UTC)  # after what orders them
         course = (await emergencies.courses_of(session, [found]))[found.id]
         if course.ends_by(caller.id, now):
             await emergencies.end(session, found, ended_by=caller.id, now=now)
@@ -179,7 +181,7 @@ async def end(services: Services, caller: Caller, opening_id: UUID) -> OpeningVi
                 letters = await _tell_of_end(session, entry, found, row.requester_clinic_id)
             await requests.announce(session, row)
         [view] = await _views(session, caller, [found])
-    await send(services, letters)
+    await send_after(services, letters)
     return view
 
 
@@ -365,9 +367,10 @@ async def _opened(
 
 async def _tell_of_end(
     session: AsyncSession, entry: AuditEntry, opening: EmergencyOpening, asked_for_by: UUID
-) -> list[UUID]:
+) -> dict[UUID, timedelta]:
     """The e-mails that tell of an end by somebody else, as of an opening: nobody denies it to somebody in silence. To operators
-    as well where the same person has ended what several opened.
+    as well where the same person has ended what several opened; they get one for all of an hour. Each with how long it waits.
+    Others wait meanwhile to count of who ended it (`people.count_by_account`).
     """
     ender, clinic_ids = entry.account_id or opening.account_id, {opening.clinic_id, asked_for_by}
     readers = await emergencies.readers_ended_by(session, ender, entry.at - rules.A_DAY)
@@ -376,7 +379,23 @@ async def _tell_of_end(
         operators=len(readers) >= rules.ENDS_TOLD_AT,
     )
     kinds = LetterKind.ENDED_IN_EMERGENCY, LetterKind.ENDED_UNWATCHED
-    return await _tell(session, entry, _letters(told, clinic_ids, *kinds))
+    letters = _letters(told, clinic_ids, *kinds)
+    waits = {one: await _waits(session, ender, kind, one, entry.at) for one, kind in letters.items()}
+    due = {one: wait for one, wait in waits.items() if wait is not None}
+    if letters and not due:
+        return {}  # an e-mail that waits tells of it
+    written = await _tell(session, entry, {one: letters[one] for one in due})
+    return dict(zip(written, due.values(), strict=True))
+
+
+async def _waits(session: AsyncSession, ender: UUID, kind: LetterKind, to: Account, now: datetime) -> timedelta | None:
+    """How long an e-mail of that kind, about what that person has ended, waits for others; None where one that waits tells it."""
+    if kind is not LetterKind.ENDED_UNWATCHED:
+        return timedelta()
+    before = await emergencies.letters_about_ends_by(session, ender, kind, to.id, now - rules.A_DAY)
+    last_waits = bool(before) and before[-1][1] is LetterStatus.QUEUED
+    goes_at = rules.goes_at([at for at, _ in before], now, last_waits=last_waits)
+    return None if goes_at is None else goes_at - now
 
 
 def _letters(

@@ -88,9 +88,7 @@ async def remove_of_person(services: Services, by: Administrator, account_id: UU
             at.note(AccountEventKind.IDENTITY_UNLINKED, {"provider": [provider, None]})
             kind = LetterKind.IDENTITY_UNLINKED
             at.letters.extend(await tell(at.session, kind, at.account, at.now, [gone.email]))
-        view = await one_on_file(at.session, by, at.account)
-    await send(services, at.letters)
-    return view
+        return await one_on_file(at.session, by, at.account)
 
 
 async def tell(

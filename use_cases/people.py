@@ -35,9 +35,10 @@ from records.models import Account, AccountEvent, AccountKind, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
 from translations import LANGUAGES, Language
-from use_cases import shut_holders
+from use_cases import asked_for, shut_holders
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
+from use_cases.asked_for import AskedForView, can_ask
 from use_cases.caller import Caller
 from use_cases.gate import Starting
 from use_cases.hand_over import MAY_HAND_OVER, HandOver, hand_over
@@ -122,6 +123,9 @@ class PersonOnFile(View):
     review: ReviewReason | None = Field(description="Why the account is to be looked at now.")
     second_factor: bool = Field(description="Whether this person signs in with a code, too.")
     holds: int = Field(description="Requests that this person holds as a provider; see `GET /requests?holder=`.")
+    asked_for: AskedForView | None = Field(
+        None, description="What this person asked for, and whether that stands still; null in lists."
+    )
     may_change: bool = Field(description="Whether the caller may change this account.")
 
 
@@ -220,13 +224,16 @@ class Changing:
 
 @asynccontextmanager
 async def changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
-    """The account, for who may change it, one after the other; what is shut to its person then, they do not hold any longer.
+    """The account, for who may change it, one after the other; what is shut to its person then, they do not hold any longer. The
+    letters go when it is changed.
 
     Raises Problem `not_found` or `operators_only`.
     """
     async with _changing(services, by, account_id) as at:
-        before = _standing(at.account)
+        before, could_ask = _standing(at.account), can_ask(at.account)
         yield at
+        await _tell_what_was_asked([at], {account_id} if could_ask else ())
+    await send(services, at.letters)
     if _standing(at.account) != before or not at.account.active:  # a second time, too: the first may have broken off
         await shut_holders.follow(services, account_id, by)
 
@@ -244,13 +251,23 @@ async def changing_several(
         locked = await people.lock_accounts(session, account_ids)
         accounts = [account for account in locked if account.clinic_id == clinic_id and by.may_change(account)]
         before = {account.id: _standing(account) for account in accounts}
+        could_ask = {account.id for account in accounts if can_ask(account)}
         now = datetime.now(UTC)
         found = [Changing(session, by, account, now, []) for account in accounts]
         yield session, found
+        await _tell_what_was_asked(found, could_ask)
     await send(services, [letter for at in found for letter in at.letters])
     for account in accounts:
         if _standing(account) != before[account.id] or not account.active:
             await _follow_later_if_not_now(services, account.id, by)
+
+
+async def _tell_what_was_asked(changed: Sequence[Changing], could_ask: Collection[UUID]) -> None:
+    """Others are told, where the change leaves what people asked for to nobody; `could_ask` says who could go on before."""
+    gone = [at for at in changed if at.account.id in could_ask and not can_ask(at.account)]
+    for at in gone[:1]:  # all are of one clinic, and changed by one hand
+        accounts = [one.account for one in gone]
+        at.letters += await asked_for.tell_others(at.session, accounts, at.by.hand.account_id, at.now)
 
 
 async def _follow_later_if_not_now(services: Starting, account_id: UUID, by: Administrator) -> None:
@@ -295,9 +312,7 @@ async def change_person(
     """
     async with changing(services, by, account_id) as at:
         await take_over(services, at, change, expected_version)
-        view = await one_on_file(at.session, by, at.account)
-    await send(services, at.letters)
-    return view
+        return await one_on_file(at.session, by, at.account)
 
 
 async def take_over(
@@ -439,9 +454,7 @@ async def reset_second_factor(services: Starting, by: Administrator, account_id:
             at.letters.append(
                 await account_letters.write_to(at.session, LetterKind.SECOND_FACTOR_RESET, at.account, at.now)
             )
-        view = await one_on_file(at.session, by, at.account)
-    await send(services, at.letters)
-    return view
+        return await one_on_file(at.session, by, at.account)
 
 
 async def confirm(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
@@ -587,7 +600,7 @@ async def one_on_file(session: AsyncSession, by: Administrator, account: Account
     """The account as administrators see it."""
     clinics = await people.clinics_by_id(session, [account.clinic_id])
     [view] = await _on_file(session, by, [account], clinics)
-    return view
+    return view.model_copy(update={"asked_for": await asked_for.view_of(session, account, by.viewer)})
 
 
 async def _on_file(

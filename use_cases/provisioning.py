@@ -172,7 +172,6 @@ async def end_person(services: Services, caller: Caller, account_id: UUID, expec
         _check_version(at, expected_version)
         await close_for_good(at, hands_over=True)
         await _tell_what_is_held(at)
-    await send(services, at.letters)
 
 
 async def _ended(
@@ -184,9 +183,7 @@ async def _ended(
             await close(at)
             await _tell_what_is_held(at)
         await at.session.flush()
-        person = seen(at.account)
-    await send(services, at.letters)
-    return person
+        return seen(at.account)
 
 
 async def _changed(
@@ -218,11 +215,9 @@ async def _changed(
             elif opens and at.account.last_used_at is None:
                 await welcome(at)
             await at.session.flush()
-            person = seen(at.account)
+            return seen(at.account)
     except IntegrityError as error:
         raise _taken(error) from None
-    await send(services, at.letters)
-    return person
 
 
 async def take_over_said(services: Services, at: Changing, said: DirectoryPerson, *, hands_over: bool = False) -> None:

@@ -312,7 +312,7 @@ async def _holds_elsewhere(
     session: AsyncSession, row: RequestRecord, account: Account
 ) -> list[tuple[RetentionHold, str]]:
     """What keeps it as its patient is held at another request that is not shut to the operator; each with that one's number."""
-    found, known, patients = list[tuple[RetentionHold, str]](), HeldPatients(), await _patients_of(session, row.id)
+    found, known, patients = list[tuple[RetentionHold, str]](), HeldPatients(), await patients_of(session, row.id)
     for clinic_id in await destruction.involved_clinics(session, row.id):
         for hold, number in await retention.holds_of(session, clinic_id, {row.id}):
             is_theirs = hold.whole_patient and (
@@ -523,11 +523,13 @@ async def asks_for_second(
 
 
 async def _let_go_at_the_machine(session: AsyncSession, request_ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """Those of the requests that were held, or whose patients were, until operators lifted that; each with the last time."""
-    let_go, involved = (
-        dict(await retention.lifted_at_machine(session, request_ids)),
-        await destruction.involved_with(session, request_ids),
-    )
+    """Those of the requests that were held, or whose patients were, until operators lifted that; each with the last time. Where
+    the request is destroyed at which a patient was held, it was passed on (`use_cases.let_go`).
+    """
+    let_go = dict(await retention.lifted_at_machine(session, request_ids))
+    for request_id, lifted_at in (await retention.passed_on_to(session, request_ids)).items():
+        let_go[request_id] = max(lifted_at, let_go.get(request_id, lifted_at))
+    involved = await destruction.involved_with(session, request_ids)
     by_clinic = await retention.patients_let_go(session, {id_ for clinics in involved.values() for id_ in clinics})
     for request_id in await _with_patients_of(session, involved, by_clinic):
         moments = [at for clinic_id in involved[request_id] for at in by_clinic.get(clinic_id, {}).values()]
@@ -660,11 +662,11 @@ class HeldPatients:
 
     async def _patients(self, session: AsyncSession, request_id: UUID) -> Sequence[Mapping[str, Any]] | None:
         if request_id not in self._read:
-            self._read[request_id] = await _patients_of(session, request_id)
+            self._read[request_id] = await patients_of(session, request_id)
         return self._read[request_id]
 
 
-async def _patients_of(session: AsyncSession, request_id: UUID) -> Sequence[Mapping[str, Any]] | None:
+async def patients_of(session: AsyncSession, request_id: UUID) -> Sequence[Mapping[str, Any]] | None:
     """Whom a request is about; nobody where it is not there, and None where it does not open."""
     try:
         row = await requests.load_request(session, request_id)
@@ -695,7 +697,7 @@ async def _with_patients_of(
     for request_id, clinics in involved.items():
         named = {id_ for clinic_id in clinics for id_ in by_clinic.get(clinic_id, ())}
         if named:
-            patients = await _patients_of(session, request_id)
+            patients = await patients_of(session, request_id)
             if patients is None or await known.has_one_of(session, patients, named):
                 found.add(request_id)
     return found

@@ -14,9 +14,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete, event, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.account_letters import AccountLetterActivities
+from activities.messages import OutgoingAccountLetter
 from domain import emergencies as rules
 from domain.access_review import NOTHING_KNOWN, Course, Person, Rule
 from domain.accounts import LetterKind
@@ -35,6 +37,7 @@ from records.models import (
     Guesses,
     LetterStatus,
     RequestParty,
+    RequestRecord,
     RetentionList,
 )
 from records.visibility import Viewer
@@ -54,6 +57,7 @@ from use_cases.caller import Caller
 from use_cases.emergencies import NewOpening, OpeningState, OpeningView, end, open_in_emergency
 from use_cases.news import check_may_follow, news
 from use_cases.problems import Problem
+from workflows.contract import letter_workflow_id
 
 WHY = "Inconsciente à l'urgence, qqwwhy, traitement inconnu."
 OPENINGS = "/emergency-openings"
@@ -512,7 +516,7 @@ async def test_one_letter_that_does_not_go_holds_up_no_other(system: System, mon
     tried: list[UUID] = []
     others = asyncio.Event()
 
-    async def start(_: object, letter_id: UUID) -> None:
+    async def start(_: object, letter_id: UUID, _wait: timedelta) -> None:
         tried.append(letter_id)
         if len(tried) == 1:
             raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
@@ -1228,3 +1232,178 @@ async def test_the_review_of_the_clinic_that_asked_has_a_line_for_it(
     found = [(one["person"]["id"], one["request_id"]) for one in review["page"] if one["rule"] == "emergency"]
     assert found == [(system.provider2.id, request_id)]
     await ended(system.provider2, opening)
+
+
+@pytest.mark.parametrize("by", ["who asked", "who read"])
+async def test_the_month_of_the_other_clinic_has_a_line_for_an_end(
+    system: System, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Whichever clinic's administrator has ended it, the other one looks at it, too."""
+    clinics = {name: await new_clinic(system, name) for name in ("who asked", "who read")}
+    administrators = {
+        name: await add_person(system, f"emergency_both_{name[4:]}", clinic, Role.CLINIC_ADMINISTRATOR)
+        for name, clinic in clinics.items()
+    }
+    reader = await add_person(system, "emergency_both", clinics["who read"], Role.PROVIDER)
+    asks = await add_person(system, "emergency_both_asks", clinics["who asked"], Role.REQUESTER)
+    monkeypatch.setitem(system.people, "requester", asks)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinics["who read"].id, request_id)
+    await ended(administrators[by], await opened(system, reader, request_id))
+    monkeypatch.undo()
+    next_month = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).replace(day=2)
+    for name, clinic in clinics.items():
+        assert await analyse_clinic(system.services.database, clinic.id, next_month) == 1
+        [month] = ok_list(await administrators[name].get("/access-reviews"))
+        review = ok(await administrators[name].get(f"/access-reviews/{month['id']}"))
+        [line] = [one for one in review["page"] if one["rule"] == "emergency_ended"]
+        assert (line["person"]["id"], line["number"], line["request_id"]) == (administrators[by].id, 1, None)
+        where = f"/access-reviews/{month['id']}/findings/{line['id']}"
+        [entry] = ok(await administrators[name].get(where))["entries"]
+        assert (entry["name"], entry["request_id"]) == (EmergencyStep.ENDED, request_id)
+
+
+async def test_what_one_person_ends_is_told_to_operators_together(system: System) -> None:
+    """At once, then once for all that follows; administrators hear of each."""
+    clinic = await new_clinic(system, "Assemblée")
+    ender = await add_person(system, "emergency_many", clinic, Role.CLINIC_ADMINISTRATOR)
+    request_id = await submitted(system)
+    await had_to_do_with(system, clinic.id, request_id)
+
+    async def letters_to(who: Clinician) -> list[AccountLetter]:
+        ends = LetterKind.ENDED_IN_EMERGENCY, LetterKind.ENDED_UNWATCHED
+        query = select(AccountLetter).join(AuditEntry, AuditEntry.id == AccountLetter.link_id)
+        query = query.where(AccountLetter.account_id == who.account.id, AccountLetter.kind.in_(ends))
+        async with system.services.database.session() as session:
+            found = await session.scalars(query.where(AuditEntry.account_id == ender.account.id))
+            return sorted(found, key=lambda one: one.id)
+
+    for number in range(4):
+        reader = await add_person(system, f"emergency_many{number}", clinic, Role.PROVIDER)
+        await ended(ender, await opened(system, reader, request_id))
+        assert len(await letters_to(system.operator)) == min(number + 1, 2)
+    assert len(await letters_to(system.administrator)) == 4
+
+    async def is_told() -> bool:
+        return (await letters_to(system.operator))[0].status is LetterStatus.SENT
+
+    await eventually(is_told)
+    first, gathers = await letters_to(system.operator)
+    assert (first.kind, gathers.kind, gathers.status) == (*[LetterKind.ENDED_UNWATCHED] * 2, LetterStatus.QUEUED)
+    activities = AccountLetterActivities(system.settings, system.services.database, lambda _: no_resets())
+    async with system.services.database.session() as session:
+        outgoing = await activities._outgoing(session, await session.get_one(AccountLetter, gathers.id))
+    assert outgoing is not None
+    assert (outgoing.ended, outgoing.reader) == ("4", "Anne Emergency Many (Assemblée)")
+    handle = system.services.engine.get_workflow_handle(letter_workflow_id(gathers.id))
+    asked_for = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
+    wait = asked_for.first_workflow_task_backoff.ToTimedelta()
+    assert timedelta() < wait <= rules.ENDS_GATHERED_FOR
+    await handle.terminate("the test is over")
+
+
+async def ends_told(system: System, ender: Clinician) -> list[AccountLetter]:
+    """The e-mails to the operator about what that person has ended, the first first."""
+    query = select(AccountLetter).join(AuditEntry, AuditEntry.id == AccountLetter.link_id)
+    to_operator = AccountLetter.account_id == system.operator.account.id
+    query = query.where(to_operator, AccountLetter.kind == LetterKind.ENDED_UNWATCHED)
+    async with system.services.database.session() as session:
+        found = await session.scalars(query.where(AuditEntry.account_id == ender.account.id))
+        return sorted(found, key=lambda one: one.created_at)
+
+
+async def outgoing_of(system: System, letter: AccountLetter) -> OutgoingAccountLetter | None:
+    activities = AccountLetterActivities(system.settings, system.services.database, lambda _: no_resets())
+    async with system.services.database.session() as session:
+        return await activities._outgoing(session, await session.get_one(AccountLetter, letter.id))
+
+
+async def ones_to_end(system: System, name: str, ender: Clinician, count: int) -> list[dict[str, Any]]:
+    """What so many people of the ender's clinic opened, each another request."""
+    found = []
+    for number in range(count):
+        request_id = await submitted(system)
+        await had_to_do_with(system, ender.account.clinic_id, request_id)
+        reader = await add_person(system, f"{name}{number}", await clinic_of(system, ender), Role.PROVIDER)
+        found.append(await opened(system, reader, request_id))
+    return found
+
+
+async def clinic_of(system: System, who: Clinician) -> Clinic:
+    async with system.services.database.session() as session:
+        return await session.get_one(Clinic, who.account.clinic_id)
+
+
+async def test_ends_at_once_are_all_told_to_operators(system: System) -> None:
+    ender = await add_person(
+        system, "emergency_at_once", await new_clinic(system, "Simultanée"), Role.CLINIC_ADMINISTRATOR
+    )
+    await asyncio.gather(*(ended(ender, one) for one in await ones_to_end(system, "emergency_at_once", ender, 5)))
+    _, gathers = await ends_told(system, ender)
+    outgoing = await outgoing_of(system, gathers)
+    assert outgoing is not None
+    assert outgoing.ended == "5"
+    await stop(system, gathers)
+
+
+async def test_an_end_that_another_overtakes_is_told_to_operators(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The e-mail of the other one goes at once, and is none that waits to tell of this one too."""
+    ender = await add_person(
+        system, "emergency_overtaken", await new_clinic(system, "Dépassée"), Role.CLINIC_ADMINISTRATOR
+    )
+    overtaken, other = await ones_to_end(system, "emergency_overtaken", ender, 2)
+    counts, calls, other_is_over = people.count_by_account, list[UUID](), asyncio.Event()
+
+    async def after_the_other(session: AsyncSession, account_id: UUID) -> None:
+        calls.append(account_id)
+        if len(calls) == 1:
+            await other_is_over.wait()
+        await counts(session, account_id)
+
+    async def has_begun() -> bool:
+        return bool(calls)
+
+    monkeypatch.setattr(people, "count_by_account", after_the_other)
+    ends = asyncio.create_task(ended(ender, overtaken))
+    await eventually(has_begun)
+    await ended(ender, other)
+    other_is_over.set()
+    await ends
+    at_once, gathers = await ends_told(system, ender)
+    assert at_once.id in {one.id for one in await letters_of(system, other)}
+    assert gathers.id in {one.id for one in await letters_of(system, overtaken)}
+    assert gathers.status is LetterStatus.QUEUED
+    await stop(system, gathers)
+
+
+async def stop(system: System, letter: AccountLetter) -> None:
+    """It waits for nothing any more."""
+    await system.services.engine.get_workflow_handle(letter_workflow_id(letter.id)).terminate("the test is over")
+
+
+async def test_an_end_that_is_shut_to_an_operator_hides_no_other(system: System) -> None:
+    clinic = await new_clinic(system, "Fermée")
+    ender = await add_person(system, "emergency_hides", clinic, Role.CLINIC_ADMINISTRATOR)
+    requests_ended = []
+    for number in range(3):
+        requests_ended.append(await submitted(system))
+        await had_to_do_with(system, clinic.id, requests_ended[-1])
+        reader = await add_person(system, f"emergency_hides{number}", clinic, Role.PROVIDER)
+        await ended(ender, await opened(system, reader, requests_ended[-1]))
+    [gathers] = [one for one in await ends_told(system, ender) if one.status is LetterStatus.QUEUED][-1:]
+    shut = await outgoing_of(system, gathers)
+    assert shut is not None
+    await restricted(system, await id_of(system, shut.number), account_id=system.operator.id)
+    outgoing = await outgoing_of(system, gathers)
+    assert outgoing is not None
+    assert outgoing.number == await number_of(system, requests_ended[-1])
+    await restricted(system, requests_ended[-1], account_id=system.operator.id)
+    assert await outgoing_of(system, gathers) is None
+    await stop(system, gathers)
+
+
+async def id_of(system: System, number: str) -> str:
+    async with system.services.database.session() as session:
+        return str(await session.scalar(select(RequestRecord.id).where(RequestRecord.number == number)))

@@ -40,6 +40,7 @@ from records.models import (
     Mark,
     OfferedPool,
     PartnerMessage,
+    PatientLetGo,
     PatientWord,
     PhoneLink,
     ReceivedRequest,
@@ -113,10 +114,14 @@ async def listed(system: System) -> dict[str, Any]:
     return ok(await system.administrator.get(f"/retention/lists/{waiting['id']}"))
 
 
-async def approved(system: System, seen: dict[str, Any]) -> dict[str, Any]:
+async def approved(system: System, seen: dict[str, Any], *, seconded_by: UUID | None = None) -> dict[str, Any]:
     """The list once it is approved, nobody has taken it back for days, and everything on it is done."""
     where = f"/retention/lists/{seen['id']}"
     ok(await system.administrator.post(f"{where}/approve", {"sha256": seen["sha256"]}), 202)
+    if seconded_by is not None:
+        async with system.services.database.session() as session:
+            entries = update(RetentionEntry).where(RetentionEntry.list_id == UUID(seen["id"]))
+            await session.execute(entries.values(seconded_by=seconded_by, seconded_at=datetime.now(UTC)))
     await days_later(system, seen["id"])
 
     async def is_done() -> bool:
@@ -246,6 +251,7 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
                 lifted_by=asks,
                 lifted_at=now,
             ),
+            PatientLetGo(request_id=request_id, lifted_at=earlier),
             WebhookEndpoint(
                 id=endpoint,
                 clinic_id=clinic,
@@ -319,7 +325,7 @@ async def test_what_is_over_its_time_is_destroyed_and_certified(system: System, 
     problem(await administrator.get(f"{where}/certificate"), 404, "not_found")
     await requester.view(request_id)  # nothing has happened yet
 
-    done = await approved(system, seen)
+    done = await approved(system, seen, seconded_by=UUID(system.operator.id))  # its patient was let go
     entry = next(one for one in done["entries"] if one["request_id"] == request_id)
     assert (entry["outcome"], entry["kept_because"]) == ("destroyed", None)
     await _is_gone_on_every_face(system, face, request_id, report["report_id"], before["number"])
@@ -512,14 +518,14 @@ async def test_nothing_begins_to_follow_what_is_destroyed_in_this_moment(system:
     async with system.services.database.session() as session:
         await requests.lock_to_destroy(session, UUID(first))
         begun = asyncio.create_task(system.requester.post("/requests", body))
-        await eventually(partial(_somebody_waits_for, system, session))
+        await eventually(partial(somebody_waits_for, system, session))
         await session.rollback()
     later = ok(await begun, 201)["id"]
     async with system.services.database.session() as session:
         assert await requests.later_requests(session, UUID(first)) == [UUID(later)]
 
 
-async def _somebody_waits_for(system: System, session: AsyncSession) -> bool:
+async def somebody_waits_for(system: System, session: AsyncSession) -> bool:
     """Whether a transaction waits for what this session has locked."""
     holder = await session.scalar(text("SELECT pg_backend_pid()"))
     query = text("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE :holder = ANY(pg_blocking_pids(pid)))")
@@ -683,7 +689,7 @@ async def test_a_look_at_a_list_opens_no_form_where_nobody_of_its_clinics_holds_
 
     try:
         with monkeypatch.context() as closed_forms:
-            closed_forms.setattr("use_cases.retention._patients_of", opens)
+            closed_forms.setattr("use_cases.retention.patients_of", opens)
             found = ok(await system.administrator.get(f"/retention/lists/{seen['id']}"))
     finally:
         async with system.services.database.session() as session:

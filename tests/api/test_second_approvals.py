@@ -1,7 +1,9 @@
 """Nobody alone destroys what they have shut to the others: what is restricted within its clinic needs a second approval."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,16 +13,28 @@ from structlog.testing import capture_logs
 
 from domain.accounts import AccountEventKind, LetterKind
 from domain.requests import Role
-from domain.retention import DESTROYED_AFTER, ListState
-from records import account_events, people, restrictions
+from domain.retention import DESTROYED_AFTER, ListState, RetentionPolicy
+from records import account_events, destruction, people, requests, restrictions, retention
 from records.account_events import Hand
+from records.database import Database
 from records.ids import new_id
-from records.models import Account, AccountLetter, AuditEntry, RetentionEntry, RetentionHold, RetentionList, Side
+from records.models import (
+    Account,
+    AccountLetter,
+    AuditEntry,
+    PatientLetGo,
+    RetentionEntry,
+    RetentionHold,
+    RetentionList,
+    Side,
+)
 from tests.api.answers import problem
-from tests.api.test_retention import days_later, listed, over
+from tests.api.test_retention import LONG_AGO, days_later, entered, listed, over, somebody_waits_for
 from tests.eventually import eventually
-from tests.journeys import ok
+from tests.journeys import cancelled, ok, somebody_new, submitted
 from tests.system import Clinician, System, add_person, set_roles
+from use_cases import destruction as destruction_rules
+from use_cases import let_go as let_go_rules
 from use_cases.by_hand import holds_of, lift_hold, retention_now, second_destruction
 from use_cases.destruction import write_lists
 from use_cases.problems import Problem
@@ -360,6 +374,103 @@ async def test_what_an_operator_let_go_needs_two(own: System) -> None:
     await approve(own.administrator, again["id"])
     await approve(own.administrator2, again["id"])
     assert await outcomes(own, again["id"]) == {request_id: DESTROYED}
+
+
+async def test_whom_an_operator_let_go_stays_so_without_the_request_that_bore_the_hold(own: System) -> None:
+    """It is passed on to what is there of the same patient, and to nobody else's; and goes with that, in turn."""
+    bearer, same = await over(own), await cancelled(own)
+    another = await submitted(own, patient=somebody_new())
+    ok(await own.requester.post(f"/requests/{another}/cancel", {"reason": "Vue ailleurs."}))
+    elsewhere = await add_person(own, "operator3", own.clinics["far"], Role.OPERATOR)
+    await let_go(own, bearer, elsewhere.account.username)
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    await approve(own.administrator2, seen["id"])
+    assert await outcomes(own, seen["id"]) == {bearer: DESTROYED}
+
+    for one in (same, another):
+        await entered(own, one, LONG_AGO)
+    again = await listed(own)
+    needs = {one["request_id"]: one["needs_second"] for one in again["entries"]}
+    assert needs == {same: True, another: False}
+    await approve(own.administrator, again["id"])
+    assert await outcomes(own, again["id"]) == {same: KEPT, another: DESTROYED}
+    last = await listed(own)
+    await approve(own.administrator, last["id"])
+    await approve(own.administrator2, last["id"])
+    assert await outcomes(own, last["id"]) == {same: DESTROYED}
+    async with own.services.database.session() as session:
+        assert await session.get(PatientLetGo, UUID(same)) is None
+
+
+async def let_go(own: System, request_id: str, operator: str) -> None:
+    """A hold of the whole patient, which nobody of the clinic sees for a while, is lifted by that operator."""
+    body = {"reason": WHY, "whole_patient": True}
+    hold = ok(await own.administrator.post(f"/requests/{request_id}/holds", body), 201)
+    about: dict[str, Any] = {"reason": WHY, "set_by": own.requester.account.id}
+    category = (own.clinics["near"].id, Role.CLINIC_ADMINISTRATOR)
+    async with own.services.database.session() as session:
+        shut_to_all = await restrictions.add(
+            session, UUID(request_id), None, category, now=datetime.now(UTC) - timedelta(days=9), **about
+        )
+    await lift_hold(own.settings, hold["number"], UUID(hold["id"]), username=operator)
+    async with own.services.database.session() as session:
+        ended = datetime.now(UTC) - timedelta(days=8)
+        await restrictions.end(session, shut_to_all, reason=WHY, ended_by=own.requester.account.id, now=ended)
+
+
+async def test_of_whom_is_let_go_while_the_others_are_looked_for_nothing_is_forgotten(
+    own: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is tried again, with all that was let go by then."""
+    bearer, same = await over(own), await cancelled(own)
+    elsewhere = await add_person(own, "operator3", own.clinics["far"], Role.OPERATOR)
+    await let_go(own, bearer, elsewhere.account.username)
+    seen = await listed(own)
+    looks, tries = let_go_rules.look_for_heirs, [0]
+
+    async def meanwhile(database: Database, request_id: UUID, known: Any) -> let_go_rules.Heirs:
+        heirs = await looks(database, request_id, known)
+        tries[0] += 1
+        if tries[0] > 1:
+            return heirs
+        async with database.session() as session:
+            lifted = update(RetentionHold).where(RetentionHold.request_id == request_id)
+            await session.execute(lifted.values(lifted_at=RetentionHold.lifted_at + timedelta(milliseconds=1)))
+        return heirs
+
+    monkeypatch.setattr(destruction_rules, "look_for_heirs", meanwhile)
+    await approve(own.administrator, seen["id"])
+    await approve(own.administrator2, seen["id"])
+    assert await outcomes(own, seen["id"]) == {bearer: DESTROYED}
+    assert tries == [2]
+    async with own.services.database.session() as session:
+        assert await session.get(PatientLetGo, UUID(same)) is not None
+
+
+async def test_two_that_go_at_once_each_pass_on_to_who_stays(own: System) -> None:
+    """What is being destroyed in that moment is waited for, and inherits nothing once it is gone."""
+    gone, stays = await over(own), await cancelled(own)
+    list_id, moment = UUID((await listed(own))["id"]), datetime.now(UTC)
+    async with own.services.database.session() as session:
+        row = await requests.lock_to_destroy(session, UUID(gone))
+        passing = asyncio.create_task(pass_on(own, {UUID(gone): moment, UUID(stays): moment}))
+        await eventually(partial(somebody_waits_for, own, session))
+        policy = RetentionPolicy()
+        await destruction.destroy(session, row, list_id, moment, kept_until=moment.date(), policy=policy)
+        session.expunge(row)
+        (await session.get_one(RetentionList, list_id)).state = ListState.DONE
+    await passing
+    async with own.services.database.session() as session:
+        found = await retention.passed_on_to(session, [UUID(gone), UUID(stays)])
+        assert found == {UUID(stays): moment}
+        await retention.pass_on(session, {UUID(stays): moment - timedelta(days=1)})
+        assert await retention.passed_on_to(session, [UUID(stays)]) == {UUID(stays): moment}, "the last one counts"
+
+
+async def pass_on(own: System, let_go_at: dict[UUID, datetime]) -> None:
+    async with own.services.database.session() as session:
+        await retention.pass_on(session, let_go_at)
 
 
 # E-mails

@@ -1,6 +1,7 @@
 """People over their whole life, in the portal: who runs a clinic needs no command line."""
 
 import re
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from domain.requests import Role
 from records import people
 from tests.api.test_invitations import code_for, no_asks
 from tests.api.test_people_of_clinics import newcomer
-from tests.journeys import ok, submitted
+from tests.journeys import draft, ok, returned, submitted
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, hidden, shown, sign_in, too_wide, visitor
 from tests.portal.test_story import done, press
 from tests.system import Clinician, System, add_person
@@ -86,6 +87,42 @@ async def test_a_doctor_is_invited_signs_a_report_and_loses_her_access_the_same_
         await fill(doctor, username=name, password=NEW)
         await doctor.press("#password", "Enter")
         await expect(doctor.locator("#notice")).to_contain_text("est incorrect")
+
+
+async def test_who_takes_the_role_away_reads_what_stands_still(portal: Portal, system: System) -> None:
+    """Before, on the page on which somebody leaves, and after; in both languages, at two widths."""
+    async with system.services.database.session() as session:
+        clinic = await people.add_clinic(session, code=f"still-{uuid4().hex[:8]}", name="Clinique en plan")
+    own = replace(system, people=dict(system.people), clinics={**system.clinics, "near": clinic})
+    for name, role in (("requester", Role.REQUESTER), ("dispatcher", Role.DISPATCHER), ("provider", Role.PROVIDER)):
+        await add_person(own, name, clinic, role)
+    bosses = {
+        language: await add_person(own, f"boss_{language}", clinic, Role.CLINIC_ADMINISTRATOR, language=language)
+        for language in ("fr", "en")
+    }
+    await returned(own)
+    await submitted(own)
+    await draft(own)
+    where = f"/people/{own.requester.id}"
+    async with portal.visit(bosses["fr"]) as page:
+        await page.goto(f"{where}/leave")
+        await expect(page.get_by_text(re.compile(r"Demandes ouvertes\s: 2"))).to_be_visible()
+        await page.goto(where)
+        await expect(
+            page.get_by_text(re.compile(r"ouvertes\s: 2 · à sa charge\s: 1 · brouillons\s: 1"))
+        ).to_be_visible()
+        await expect(page.get_by_text("reste en plan")).to_have_count(0)
+        await press(page, "Verrouiller maintenant")
+        await done(page, "verrouillé")
+        await expect(page.get_by_text("reste en plan")).to_be_visible()
+    for language, boss in bosses.items():
+        page = await portal.look(boss)
+        for size in (WIDE, PHONE):
+            await page.set_viewport_size(size)
+            await page.goto(where)
+            await expect(page.get_by_text({"fr": "reste en plan", "en": "stands still"}[language])).to_be_visible()
+            assert await barriers(page) == []
+            assert await too_wide(page) == []
 
 
 @pytest.mark.parametrize("signs", [True, False])

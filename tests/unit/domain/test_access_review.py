@@ -22,6 +22,7 @@ from domain.access_review import (
     Sample,
     Seen,
     bounds,
+    ended_by_others,
     family_words,
     following,
     in_order,
@@ -291,6 +292,19 @@ def test_what_was_opened_in_an_emergency_comes_first_in_one_line() -> None:
         (Rule.NO_PARTICIPANT, other, 1),
     ]
     assert (findings[0].sample.first_at, left_out) == (NOON, 0)
+
+
+def test_what_people_of_other_clinics_ended_is_a_line_for_each_day() -> None:
+    """As what a clinic's own people ended; who ends their own access denies it to nobody."""
+    who, reader, step = uuid4(), uuid4(), EmergencyStep.ENDED
+    days = (NOON, NOON + timedelta(hours=1), NOON + timedelta(days=1))
+    ends = [(who, Seen(uuid4(), at, Act.EMERGENCY, step, uuid4(), Purpose.ADMINISTRATION)) for at in days]
+    own = (reader, Seen(uuid4(), NOON, Act.EMERGENCY, step, uuid4(), Purpose.CARE))
+    findings = ended_by_others([*ends, own], ZONE)
+    assert [(one.rule, one.account_id, one.request_id, one.sample.number) for one in findings] == [
+        (Rule.EMERGENCY_ENDED, who, None, 2),
+        (Rule.EMERGENCY_ENDED, who, None, 1),
+    ]
 
 
 def test_what_people_of_other_clinics_opened_is_a_line_for_each() -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.emergencies import END_HOLDS, LASTS, Course, Ended, opens_as
+from domain.emergencies import END_HOLDS, LASTS, Course, Ended, goes_at, opens_as
 from domain.requests import Role
 
 
@@ -64,3 +64,28 @@ def test_by_what_it_is_over_and_until_when_that_holds() -> None:
     assert after_its_time.end is None
     assert after_its_time.held_until == NOW + END_HOLDS
     assert course(timedelta(hours=1), (READER, timedelta())).held_until is None
+
+
+@pytest.mark.parametrize(
+    ("written", "last_waits", "goes"),
+    [
+        ([], False, timedelta()),
+        ([20], True, timedelta(minutes=40)),  # also while that one is on its way: it was written before this end
+        ([20], False, timedelta(minutes=40)),
+        ([-1], True, timedelta(minutes=61)),  # written a moment after now, by another clock: it goes at once
+        ([-1], False, timedelta(minutes=61)),
+        ([60], False, timedelta()),
+        ([90], False, timedelta()),
+        ([50, 30], True, None),
+        ([50, 30], False, timedelta(minutes=10)),  # it went before its time, and has told nothing of this end
+        ([80, 70], False, timedelta(minutes=40)),
+        ([80, 70], True, timedelta(minutes=40)),  # its time has come: it may be on its way
+        ([300, 290, 100], True, timedelta()),
+    ],
+)
+def test_operators_hear_of_one_persons_ends_at_once_and_then_once_an_hour(
+    written: list[int], last_waits: bool, goes: timedelta | None
+) -> None:
+    """By how many minutes ago e-mails were written, the first first."""
+    moments = [NOW - timedelta(minutes=ago) for ago in written]
+    assert goes_at(moments, NOW, last_waits=last_waits) == (None if goes is None else NOW + goes)
