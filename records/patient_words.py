@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.requests import Status
 from domain.search import words_of_patient
@@ -146,7 +147,7 @@ def may_name(session: AsyncSession, words: Collection[str]) -> ColumnElement[boo
     return or_(_has_word(keys.looked_for(words)), not_(has_all), again)
 
 
-def _has_word(hashes: Collection[int], *of_form: ColumnElement[bool]) -> ColumnElement[bool]:
+def _has_word(hashes: Collection[int], *of_form: InstrumentedAttribute[bool]) -> ColumnElement[bool]:
     """Whether one of these is kept of it in its requester's clinic, where all are: a look into the index for each."""
     look = select(true()).where(
         PatientWord.clinic_id == RequestRecord.requester_clinic_id,

@@ -528,7 +528,7 @@ async def test_whom_an_earlier_form_names_inherits_and_who_has_no_words_is_opene
             **first.content,
             "patient": (await session.get_one(FrozenForm, (UUID(bearer), 1))).content["patient"],
         }
-        about = {"request_id": UUID(earlier), "number": 2, "frozen_by": first.frozen_by, "command_id": uuid4()}
+        about = {"request_id": UUID(earlier), "number": 2, "frozen_by": first.frozen_by, "command_id": str(uuid4())}
         session.add(FrozenForm(**about, content=content, sha256=first.sha256, frozen_at=datetime.now(UTC)))
     seen = await listed(own)
     await approve(own.administrator, seen["id"])
