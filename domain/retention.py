@@ -99,7 +99,7 @@ class KeptBecause(StrEnum):
     FOLLOWED = "followed"  # a request that follows it is there still
     OPEN = "open"  # something is still to be done about it, or on its way
     YOUNGER = "younger"  # something was entered since, or another policy is in force
-    UNREADABLE = "unreadable"  # it does not open, so nobody knows for how long it must be kept
+    UNREADABLE = "unreadable"  # it, or another that may be of its patient, does not open: nobody knows what to keep
     GONE = "gone"  # it is not there any more
     RESTRICTED = "restricted"  # shut within its clinic, or let go by operators, and one person alone approved
 

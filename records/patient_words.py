@@ -11,9 +11,28 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from sqlalchemy import Uuid, and_, bindparam, delete, exists, func, not_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.requests import Status
 from domain.search import words_of_patient
@@ -115,6 +134,28 @@ async def fill_words(session: AsyncSession, after: uuid.UUID, limit: int) -> uui
         except NOT_OPENED as error:
             tell_not_opened("requests.form", str(id_), error)
     return ids[-1] if ids else None
+
+
+def may_name(session: AsyncSession, words: Collection[str]) -> ColumnElement[bool]:
+    """Of a request that was submitted, in SQL: whether a form of it may have one of these words: that which is written, that in
+    force or one before. What was submitted again may, as no words of earlier forms are kept; and what has none under these keys.
+    """
+    keys = keys_of(session)
+    kept = keys.looked_for([_KEPT])
+    has_all = and_(_has_word(kept, PatientWord.submitted), _has_word(kept, PatientWord.written))
+    again = exists().where(FrozenForm.request_id == RequestRecord.id, FrozenForm.number == 2)
+    return or_(_has_word(keys.looked_for(words)), not_(has_all), again)
+
+
+def _has_word(hashes: Collection[int], *of_form: InstrumentedAttribute[bool]) -> ColumnElement[bool]:
+    """Whether one of these is kept of it in its requester's clinic, where all are: a look into the index for each."""
+    look = select(true()).where(
+        PatientWord.clinic_id == RequestRecord.requester_clinic_id,
+        PatientWord.hash == any_(literal(sorted(hashes), ARRAY(BigInteger()))),
+        PatientWord.request_id == RequestRecord.id,
+        *of_form,
+    )
+    return func.coalesce(look.limit(1).correlate(RequestRecord).scalar_subquery(), false())
 
 
 async def _submitted_patient(session: AsyncSession, row: RequestRecord) -> Json:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import DateTime, all_, any_, delete, exists, func, literal, select, update
+from sqlalchemy import ARRAY, ColumnElement, DateTime, all_, any_, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,7 @@ from records.models import (
     Side,
     table_of,
 )
+from records.patient_words import may_name
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 
 _FINAL = [status for status in Status if status.is_final]
@@ -141,25 +142,42 @@ async def patient_let_go_at(session: AsyncSession, request_id: uuid.UUID) -> Map
 
 
 async def others_of_clinic(
-    session: AsyncSession, clinic_id: uuid.UUID, request_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
+    session: AsyncSession,
+    clinic_id: uuid.UUID,
+    request_id: uuid.UUID,
+    words: Collection[str],
+    *,
+    after: uuid.UUID | None,
+    limit: int,
 ) -> Sequence[uuid.UUID]:
-    """The requests but that one with which the clinic ever had to do, in the order of their ids; a page. No drafts."""
+    """The requests but that one with which the clinic ever had to do, and whose patient may have one of these words
+    (`records.patient_words.may_name`), in the order of their ids; a page. No drafts.
+    """
     is_party = exists().where(RequestParty.clinic_id == clinic_id, RequestParty.request_id == RequestRecord.id)
-    query = select(RequestRecord.id).where(is_party, RequestRecord.id != request_id)
+    query = select(RequestRecord.id).where(is_party, RequestRecord.id != request_id, may_name(session, words))
     query = query.where(RequestRecord.status != Status.DRAFT).order_by(RequestRecord.id).limit(limit)
     return (await session.scalars(query if after is None else query.where(RequestRecord.id > after))).all()
 
 
+async def keep_while_noted(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> None:
+    """Let nobody destroy these until the end of the transaction. One that is being destroyed is waited for, in order of ids."""
+    if not request_ids:
+        return
+    query = select(RequestRecord.id).where(RequestRecord.id == any_(as_array(request_ids))).order_by(RequestRecord.id)
+    await session.execute(query.with_for_update(read=True, key_share=True))
+
+
 async def pass_on(session: AsyncSession, let_go: Mapping[uuid.UUID, datetime]) -> None:
     """Note at each of these requests, as far as it is still there, when its patient was let go; where one knows a later moment,
-    that stays. One that is being destroyed is waited for.
+    that stays. One that is being destroyed is waited for, in the order of ids.
     """
-    for request_id, lifted_at in sorted(let_go.items()):
-        there = select(RequestRecord.id, literal(lifted_at, DateTime(timezone=True)))
-        there = there.where(RequestRecord.id == request_id).with_for_update(read=True, key_share=True)
-        noted = insert(PatientLetGo).from_select(["request_id", "lifted_at"], there)
-        newest = func.greatest(PatientLetGo.lifted_at, noted.excluded.lifted_at)
-        await session.execute(noted.on_conflict_do_update(index_elements=["request_id"], set_={"lifted_at": newest}))
+    moments: ColumnElement[list[datetime]] = literal(list(let_go.values()), ARRAY(DateTime(timezone=True)))
+    each = func.unnest(as_array(let_go), moments).table_valued("request_id", "lifted_at").render_derived()
+    there = select(RequestRecord.id, each.c.lifted_at).join(each, RequestRecord.id == each.c.request_id)
+    there = there.order_by(RequestRecord.id).with_for_update(read=True, key_share=True, of=RequestRecord)
+    noted = insert(PatientLetGo).from_select(["request_id", "lifted_at"], there)
+    newest = func.greatest(PatientLetGo.lifted_at, noted.excluded.lifted_at)
+    await session.execute(noted.on_conflict_do_update(index_elements=["request_id"], set_={"lifted_at": newest}))
 
 
 async def passed_on_to(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, datetime]:

@@ -265,6 +265,7 @@ async def _destroy_if_it_may(
 ) -> KeptBecause | None:
     """Destroy the request, and write that down in the name of who approved; or why it is kept. Raises NotLookedForError."""
     now = datetime.now(UTC)
+    await retention.keep_while_noted(session, heirs.before(entry.request_id))
     try:
         row = await requests.lock_to_destroy(session, entry.request_id)
         standing = await why_kept(session, row, await _today(session, now), HeldPatients())
@@ -277,7 +278,8 @@ async def _destroy_if_it_may(
         return standing
     if await needs_second(session, approved, [entry]):
         return KeptBecause.RESTRICTED
-    await pass_on(session, row.id, heirs)
+    if not await pass_on(session, row.id, heirs):
+        return KeptBecause.UNREADABLE
     clinic = await people.load_clinic(session, approved.clinic_id)
     applied = retention.policy_of(clinic) if clinic else RetentionPolicy()
     await destruction.destroy(session, row, entry.list_id, now, kept_until=standing, policy=applied)

@@ -1,6 +1,8 @@
 """Nobody alone destroys what they have shut to the others: what is restricted within its clinic needs a second approval."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -8,13 +10,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
 from domain.accounts import AccountEventKind, LetterKind
 from domain.requests import Role
 from domain.retention import DESTROYED_AFTER, ListState, RetentionPolicy
-from records import account_events, destruction, people, requests, restrictions, retention
+from records import account_events, destruction, patient_words, people, requests, restrictions, retention
 from records.account_events import Hand
 from records.database import Database
 from records.ids import new_id
@@ -22,6 +24,7 @@ from records.models import (
     Account,
     AccountLetter,
     AuditEntry,
+    FrozenForm,
     PatientLetGo,
     RetentionEntry,
     RetentionHold,
@@ -471,6 +474,124 @@ async def test_two_that_go_at_once_each_pass_on_to_who_stays(own: System) -> Non
 async def pass_on(own: System, let_go_at: dict[UUID, datetime]) -> None:
     async with own.services.database.session() as session:
         await retention.pass_on(session, let_go_at)
+
+
+async def test_what_does_not_open_here_keeps_the_bearer_only_if_it_may_be_theirs(own: System) -> None:
+    """A worker may lack a key of the ring for a while: what it can't open is noted at nobody's. What is surely another's is not
+    opened at all.
+    """
+    bearer, same = await over(own), await cancelled(own)
+    another = await submitted(own, patient=somebody_new())
+    elsewhere = await add_person(own, "operator3", own.clinics["far"], Role.OPERATOR)
+    await let_go(own, bearer, elsewhere.account.username)
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    await approve(own.administrator2, seen["id"])
+    async with does_not_open(own, same, another):
+        assert await outcomes(own, seen["id"]) == {bearer: ("kept", "unreadable")}
+    assert await noted(own, same, another) == set()
+    async with does_not_open(own, another):
+        again = await listed(own)
+        await approve(own.administrator, again["id"])
+        await approve(own.administrator2, again["id"])
+        assert await outcomes(own, again["id"]) == {bearer: DESTROYED}
+    assert await noted(own, same, another) == {same}
+
+
+async def test_what_nobody_opens_any_more_may_be_theirs(own: System) -> None:
+    """Its key is gone, and its words are those of the patient, or are gone as well."""
+    bearer, same = await over(own), await cancelled(own)
+    wordless, another = [await submitted(own, patient=somebody_new()) for _ in range(2)]
+    elsewhere = await add_person(own, "operator3", own.clinics["far"], Role.OPERATOR)
+    await let_go(own, bearer, elsewhere.account.username)
+    async with own.services.database.session() as session:
+        await patient_words.forget_words(session, UUID(wordless))
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    await approve(own.administrator2, seen["id"])
+    async with does_not_open(own, same, wordless, another, gone=True):
+        assert await outcomes(own, seen["id"]) == {bearer: DESTROYED}
+    assert await noted(own, same, wordless, another) == {same, wordless}
+
+
+async def test_whom_an_earlier_form_names_inherits_and_who_has_no_words_is_opened(own: System) -> None:
+    """Words are kept of the form in force and of that which is written, and made anew for another ring."""
+    bearer, same = await over(own), await cancelled(own)
+    earlier, another = [await submitted(own, patient=somebody_new()) for _ in range(2)]
+    elsewhere = await add_person(own, "operator3", own.clinics["far"], Role.OPERATOR)
+    await let_go(own, bearer, elsewhere.account.username)
+    async with own.services.database.session() as session:
+        for one in (same, another):
+            await patient_words.forget_words(session, UUID(one))
+        first = await session.get_one(FrozenForm, (UUID(earlier), 1))
+        content = {
+            **first.content,
+            "patient": (await session.get_one(FrozenForm, (UUID(bearer), 1))).content["patient"],
+        }
+        about = {"request_id": UUID(earlier), "number": 2, "frozen_by": first.frozen_by, "command_id": str(uuid4())}
+        session.add(FrozenForm(**about, content=content, sha256=first.sha256, frozen_at=datetime.now(UTC)))
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    await approve(own.administrator2, seen["id"])
+    assert await outcomes(own, seen["id"]) == {bearer: DESTROYED}
+    assert await noted(own, same, earlier, another) == {same, earlier}
+
+
+async def test_two_that_pass_on_to_each_other_never_wait_for_one_another(
+    own: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bearer is locked after what has a smaller id: whoever has that locked may pass on to the bearer meanwhile."""
+    same, bearer = await cancelled(own), await over(own)
+    assert UUID(same) < UUID(bearer)
+    elsewhere = await add_person(own, "operator3", own.clinics["far"], Role.OPERATOR)
+    await let_go(own, bearer, elsewhere.account.username)
+    seen = await listed(own)
+    await approve(own.administrator, seen["id"])
+    await approve(own.administrator2, seen["id"])
+    looks, tries = let_go_rules.look_for_heirs, [0]
+
+    async def counted(database: Database, request_id: UUID, known: Any) -> let_go_rules.Heirs:
+        tries[0] += 1
+        return await looks(database, request_id, known)
+
+    monkeypatch.setattr(destruction_rules, "look_for_heirs", counted)
+    async with own.services.database.session() as session:
+        await requests.lock_to_destroy(session, UUID(same))
+        await days_later(own, seen["id"])
+        await eventually(partial(somebody_waits_for, own, session))
+        await retention.pass_on(session, {UUID(bearer): datetime.now(UTC) - timedelta(days=30)})
+    assert await outcomes(own, seen["id"]) == {bearer: DESTROYED}
+    assert tries == [1], "nothing was tried again"
+    assert await noted(own, same) == {same}
+
+
+async def noted(own: System, *request_ids: str) -> set[str]:
+    """Those of the requests at which it is noted that their patient was let go."""
+    async with own.services.database.session() as session:
+        return set(map(str, await retention.passed_on_to(session, list(map(UUID, request_ids)))))
+
+
+@asynccontextmanager
+async def does_not_open(own: System, *request_ids: str, gone: bool = False) -> AsyncIterator[None]:
+    """As for a worker that does not know how their forms are sealed, or once their data keys are `gone`."""
+    whose = {"ids": list(map(UUID, request_ids))}
+    marked = text(
+        "UPDATE requests SET form = jsonb_set(form, '{relais:sealed}', "
+        "to_jsonb(:encoding || substr(form->>'relais:sealed', 2))) WHERE id = ANY(:ids)"
+    )
+    async with own.services.database.session() as session:
+        kept = (await session.execute(text("SELECT * FROM data_keys WHERE owner_id = ANY(:ids)"), whose)).all()
+        assert len(kept) == len(request_ids)
+        if gone:
+            await session.execute(text("DELETE FROM data_keys WHERE owner_id = ANY(:ids)"), whose)
+        else:
+            await session.execute(marked, {**whose, "encoding": "9"})
+    yield
+    async with own.services.database.session() as session:
+        await session.execute(marked, {**whose, "encoding": "1"})
+        for key in kept if gone else ():
+            put_back = text("INSERT INTO data_keys (owner_id, sealed_key) VALUES (:owner_id, :sealed_key)")
+            await session.execute(put_back, {"owner_id": key.owner_id, "sealed_key": key.sealed_key})
 
 
 # E-mails
