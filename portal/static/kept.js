@@ -149,7 +149,7 @@
     /** What another tab wrote stays. */
     remove() {
       this.latest += 1;
-      this.mine.forEach((mark) => forget(this.name, mark));
+      if (this.mine.has(entry(this.name)?.mark)) localStorage.removeItem(this.name);
     }
 
     /** Fill in what is kept, but where somebody writes already; gives whether anything came of it, or null where it is another's. */
