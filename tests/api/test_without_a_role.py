@@ -50,7 +50,7 @@ async def test_no_address_shows_them_anything_of_patients_or_colleagues(system: 
             for address in addresses(app, request_id=request_id, account_id=own, person_id=own, clinic_id=clinic):
                 answer = await http.get(address)
                 names = [PATIENT["family_name"], PATIENT["given_name"], system.provider.account.family_name]
-                is_broken = answer.status_code >= 500 and address != "/readyz"  # which says so of an engine that is slow
+                is_broken = answer.status_code >= 500 and address != "/readyz"  # that may be slow
                 if is_broken or any(name in answer.text for name in names):
                     wrong.append(f"{address}: {answer.status_code}")
             problem(await person.get(f"/requests/{request_id}"), 404, "not_found")
