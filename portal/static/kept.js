@@ -104,12 +104,12 @@
       return "comesBack" in this.form.dataset;
     }
 
-    /** `begin` shows what is kept, and gives whether anything came of it. */
+    /** `begin` shows what is kept, opened as `state` (null where it is another's), and gives whether anything came of it. */
     returns() {
       const kept = entry(this.name);
       if (!kept || this.shownAgain) return this.nothingIsBack();
       this.form.dataset.comesBack = "";
-      this.back = this.begin(kept).catch(() => false).then((isBack) => {
+      this.back = open(kept).then((state) => this.begin(kept, state)).catch(() => false).then((isBack) => {
         delete this.form.dataset.comesBack;
         if (this.touched.size || (isBack && this.savesItself)) this.form.dispatchEvent(new Event("input", { bubbles: true }));
         return isBack;
@@ -152,10 +152,8 @@
       if (this.mine.has(entry(this.name)?.mark)) localStorage.removeItem(this.name);
     }
 
-    /** Fill in what is kept, but where somebody writes already; gives whether anything came of it, or null where it is another's. */
-    async bringBack(kept) {
-      const state = await open(kept);
-      if (!state) return null;
+    /** Fill in what is kept, but where somebody writes already; gives whether anything came of it. */
+    bringBack(state) {
       let differs = false;
       for (const field of this.fields) {
         const found = state.find(([name, value]) => name === field.name && (!isBox(field) || value === field.value));
@@ -222,9 +220,10 @@
       else this.remove();
     }
 
-    async begin(kept) {
-      const isBack = await this.bringBack(kept);
-      if (isBack !== null && kept.sent) this.key.value = this.sent = kept.sent; // also where the browser has filled in the rest
+    begin(kept, state) {
+      if (!state) return false;
+      const isBack = this.bringBack(state);
+      if (kept.sent) this.key.value = this.sent = kept.sent; // also where the browser has filled in the rest
       if (!isBack) return false;
       const forget = element("button", { type: "button", className: "button secondary small", textContent: textForget });
       forget.addEventListener("click", () => {
@@ -279,9 +278,8 @@
     }
 
     /** Whether the page says what is kept: a newer version may be somebody else's. Days and numbers the server writes in its own way. */
-    async isShown(kept) {
+    isShown(state) {
       const bare = (text) => text.normalize().replace(/\s/g, "").toLowerCase();
-      const state = (await open(kept)) || [];
       const isAsKept = (field) => state.every(([name, value, isChosen]) => name !== field.name
         || (isBox(field) ? value !== field.value || isChosen === field.checked : bare(value) === bare(field.value)));
       return this.fields.filter((field) => !field.matches("[data-day], [inputmode]")).every(isAsKept);
@@ -293,16 +291,16 @@
       if (!this.shownAgain && this.fields.some(Leaving.isTyped)) this.changed();
     }
 
-    async begin(kept) {
+    async begin(kept, state) {
       await loaded;
       for (const field of this.fields.filter(Leaving.isTyped)) this.touched.add(field.type === "checkbox" ? field : field.name);
-      const hasArrived = kept.isLeft && kept.version !== this.version.value && await this.isShown(kept);
-      if (hasArrived || !(await this.bringBack(kept))) {
+      const hasArrived = state && kept.isLeft && kept.version !== this.version.value && this.isShown(state);
+      if (!state || hasArrived || !this.bringBack(state)) {
         this.remove();
         return false;
       }
       this.version.value = kept.version;
-      Leaving.earlierOf(this.form).value = (await open(kept)).find(([name]) => name === "earlier")?.[1] || "";
+      Leaving.earlierOf(this.form).value = state.find(([name]) => name === "earlier")?.[1] || "";
       this.tell();
       return true;
     }

@@ -1,6 +1,6 @@
 """What was written and not sent is there again when its writer returns, whatever the page was left by; and for nobody else."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -149,6 +149,19 @@ async def lose_the_line(page: Page) -> None:
     await page.evaluate("() => { window.fetch = async () => { throw new TypeError('no line'); }; }")
 
 
+async def closed_with_words_unsaved(page: Page, words: Mapping[str, str]) -> Page:
+    """Written without a line, by the names of the fields, and closed: only the browser has it. Another tab, with a line."""
+    await lose_the_line(page)
+    for name, text in words.items():
+        await page.locator(f"[name='{name}']").fill(text)
+    await expect_kept(page)
+    await page.context.new_page()
+    await page.close()
+    (again,) = page.context.pages
+    await again.context.set_offline(False)
+    return again
+
+
 async def write_elsewhere(system: System, address: str, name: str) -> None:
     """Something else into that field, by the API."""
     answers = {name.removeprefix("answers."): "Écrit ailleurs."}
@@ -165,13 +178,7 @@ async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: P
     for who, address, name in saving_forms(system, begun, mine):
         async with portal.visit(who) as page:
             await page.goto(address)
-            await lose_the_line(page)
-            await page.locator(f"[name='{name}']").fill(WRITTEN)
-            await expect_kept(page)
-            await page.context.new_page()
-            await page.close()
-            (again,) = page.context.pages
-            await again.context.set_offline(False)
+            again = await closed_with_words_unsaved(page, {name: WRITTEN})
             await again.goto(address)
             await expect(again.get_by_text(BACK)).to_be_visible()
             await expect(again.locator(f"[name='{name}']")).to_have_value(WRITTEN)
@@ -208,13 +215,7 @@ async def test_a_page_that_is_left_before_all_is_back_forgets_nothing(portal: Po
     for who, address, name in saving_forms(system, begun, mine):
         async with portal.visit(who) as page:
             await page.goto(address)
-            await lose_the_line(page)
-            await page.locator(f"[name='{name}']").fill(WRITTEN)
-            await expect_kept(page)
-            await page.context.new_page()
-            await page.close()
-            (again,) = page.context.pages
-            await again.context.set_offline(False)
+            again = await closed_with_words_unsaved(page, {name: WRITTEN})
             await again.add_init_script(f"({SLOW})()")
             for _ in range(3):
                 await again.goto(address)
@@ -230,14 +231,8 @@ async def test_who_writes_before_all_is_back_has_both(portal: Portal, system: Sy
     async with portal.visit(system.requester) as page:
         begun = await draft(system)
         await page.goto(f"/requests/{begun}/edit")
-        await lose_the_line(page)
-        await page.locator("[name='answers.question']").fill(WRITTEN)
-        await page.locator("[name='answers.investigations']").fill("D’abord.")
-        await expect_kept(page)
-        await page.context.new_page()
-        await page.close()
-        (again,) = page.context.pages
-        await again.context.set_offline(False)
+        first = {"answers.question": WRITTEN, "answers.investigations": "D’abord."}
+        again = await closed_with_words_unsaved(page, first)
         await again.add_init_script(f"({SLOW})()")
         await again.goto(f"/requests/{begun}/edit")
         await again.locator("[name='answers.investigations']").fill("Ensuite.")
@@ -253,13 +248,7 @@ async def test_what_is_submitted_before_all_is_back_waits_for_it(portal: Portal,
     address = f"/requests/{begun}/edit"
     async with portal.visit(system.requester) as page:
         await page.goto(address)
-        await lose_the_line(page)
-        await page.locator("[name='answers.question']").fill(WRITTEN)
-        await expect_kept(page)
-        await page.context.new_page()
-        await page.close()
-        (again,) = page.context.pages
-        await again.context.set_offline(False)
+        again = await closed_with_words_unsaved(page, {"answers.question": WRITTEN})
         await again.add_init_script(f"({SLOW})()")
         await again.goto(address)
         await again.locator("button[name=do][value=submit]").last.click()
@@ -312,14 +301,8 @@ async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, sy
     request_id = await draft(system)
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
-        await lose_the_line(page)
-        await page.locator("[name='answers.question']").fill(WRITTEN)
-        await expect_kept(page)
-        await page.context.new_page()
-        await page.close()
-        (again,) = page.context.pages
+        again = await closed_with_words_unsaved(page, {"answers.question": WRITTEN})
         await write_elsewhere(system, f"/requests/{request_id}/edit", "answers.question")
-        await again.context.set_offline(False)
         await again.goto(f"/requests/{request_id}/edit")
         await expect(again.locator("#conflict")).to_contain_text("Écrit ailleurs.")
         await expect(again.locator("[name='answers.question']")).to_have_value(WRITTEN)
