@@ -162,7 +162,7 @@ async def _count_ended(session: AsyncSession, letter: AccountLetter, entry: Audi
     account = await people.load_account(session, letter.account_id) if letter.account_id else None
     if letter.kind is not LetterKind.ENDED_UNWATCHED or account is None or entry.account_id is None:
         return 0
-    return max(1, await emergencies.count_ended_by(session, entry.account_id, entry.at - A_DAY, _viewer_of(account)))
+    return max(1, await emergencies.count_ended_by(session, entry.account_id, entry.at - A_DAY, Viewer.of(account)))
 
 
 async def _told_of_person(session: AsyncSession, letter: AccountLetter, account_id: UUID) -> dict[str, str] | None:
@@ -171,12 +171,12 @@ async def _told_of_person(session: AsyncSession, letter: AccountLetter, account_
     """
     person = await people.load_account(session, account_id)
     reader = await people.load_account(session, letter.account_id) if letter.account_id else None
-    if person is None or reader is None or (person.active and Role.REQUESTER in person.roles):
+    if person is None or reader is None or asked_for.can_ask(person):
         return None
     administers = reader.active and Role.CLINIC_ADMINISTRATOR in reader.roles
     if not administers or reader.clinic_id != person.clinic_id:
         return None
-    if not (await asked_for.asked_for_by(session, person.id, _viewer_of(reader))).concerns_others:
+    if not (await asked_for.asked_for_by(session, person.id, Viewer.of(reader))).concerns_others:
         return None
     return {"number": "", "reader": f"{person.given_name} {person.family_name}"}
 
@@ -189,7 +189,7 @@ async def _shown_to(session: AsyncSession, kind: LetterKind, account: Account, e
         return entry.request_id
     if kind is not LetterKind.ENDED_UNWATCHED or entry.account_id is None:
         return None
-    return await emergencies.first_ended_by(session, entry.account_id, entry.at, _viewer_of(account))
+    return await emergencies.first_ended_by(session, entry.account_id, entry.at, Viewer.of(account))
 
 
 async def _is_still_told(session: AsyncSession, account: Account, entry: AuditEntry) -> bool:
@@ -207,11 +207,7 @@ async def _is_shut_to(session: AsyncSession, account: Account, request_id: UUID)
     """Also where it is destroyed by now, and was until then."""
     if await restrictions.shuts_out(session, request_id, account.id):
         return True
-    return bool(await destruction.were_shut_to(session, _viewer_of(account), [request_id]))
-
-
-def _viewer_of(account: Account) -> Viewer:
-    return Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
+    return bool(await destruction.were_shut_to(session, Viewer.of(account), [request_id]))
 
 
 async def _link_of(session: AsyncSession, kind: LetterKind, link_id: UUID) -> Invitation | PasswordReset | None:

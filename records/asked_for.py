@@ -38,6 +38,11 @@ def may_ask(account: type[Account]) -> ColumnElement[bool]:
     return and_(account.active, account.roles.contains([Role.REQUESTER.value]))
 
 
+def can_ask(account: Account) -> bool:
+    """The same of an account that is there."""
+    return account.active and Role.REQUESTER in account.roles
+
+
 async def asked_for_by(session: AsyncSession, account_id: uuid.UUID, viewer: Viewer | None) -> AskedFor:
     """What somebody asked for, without what is shut to the viewer."""
     is_draft = RequestRecord.status == Status.DRAFT

@@ -198,10 +198,7 @@ async def were_shut_to(session: AsyncSession, viewer: Viewer, request_ids: Colle
     account = await session.get(Account, viewer.account_id)
     viewers = [replace(viewer, roles=viewer.roles | set(map(Role, account.roles if account else ())))]
     if viewer.system_id is not None:
-        viewers += [
-            Viewer(one.id, one.clinic_id, frozenset(map(Role, one.roles)))
-            for one in await restrictions.keepers_of(session, viewer.system_id)
-        ]
+        viewers += map(Viewer.of, await restrictions.keepers_of(session, viewer.system_id))
     return {one.request_id for one in restricted if any(_was_shut_to(looks, one.destroyed) for looks in viewers)}
 
 

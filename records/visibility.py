@@ -25,7 +25,7 @@ they are. Parts lead to what is restricted as well, so lists leave it out by the
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from sqlalchemy import (
     ARRAY,
@@ -51,7 +51,7 @@ from sqlalchemy.orm import aliased
 from domain.requests import HolderKind, Role, Status
 from records import restrictions, unread_reports
 from records.absences import is_away_provider
-from records.models import EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
+from records.models import Account, EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
 from records.ways import ALL, CLINIC_WAYS, Part
 
 Access = Literal["chart", "process"]
@@ -70,6 +70,11 @@ class Viewer:
     roles: frozenset[Role]
     had_roles: frozenset[Role] | None = None
     system_id: uuid.UUID | None = None
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """The person of an account, in all its roles."""
+        return cls(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
 
 
 async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> Access | None:

@@ -13,7 +13,6 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import LetterKind
-from domain.requests import Role
 from records import account_letters, asked_for
 from records.models import Account
 from records.visibility import Viewer
@@ -46,13 +45,8 @@ async def view_of(session: AsyncSession, account: Account, viewer: Viewer | None
         waiting=found.waiting,
         unread=found.unread,
         drafts=found.drafts,
-        stands_still=found.concerns_others and not can_ask(account),
+        stands_still=found.concerns_others and not asked_for.can_ask(account),
     )
-
-
-def can_ask(account: Account) -> bool:
-    """Whether the account's person comes in, and is a requester."""
-    return account.active and Role.REQUESTER in account.roles
 
 
 async def tell_others(

@@ -31,6 +31,7 @@ from records import (
     second_factors,
     webhooks,
 )
+from records.asked_for import can_ask
 from records.models import Account, AccountEvent, AccountKind, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
@@ -38,7 +39,7 @@ from translations import LANGUAGES, Language
 from use_cases import asked_for, shut_holders
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
-from use_cases.asked_for import AskedForView, can_ask
+from use_cases.asked_for import AskedForView
 from use_cases.caller import Caller
 from use_cases.gate import Starting
 from use_cases.hand_over import MAY_HAND_OVER, HandOver, hand_over

@@ -371,8 +371,8 @@ async def second_list_at_the_machine(database: Database, list_id: UUID, username
         found = await retention.load_list(session, list_id, locked=True)
         if found is None or found.state is not ListState.APPROVED:
             raise Problem("not_found")
-        viewer = Viewer(account.id, account.clinic_id, frozenset(map(Role, account.roles)))
-        return await _second_at_the_machine(session, found, await shown_of(session, viewer, list_id), account)
+        shown = await shown_of(session, Viewer.of(account), list_id)
+        return await _second_at_the_machine(session, found, shown, account)
 
 
 async def _second_at_the_machine(
